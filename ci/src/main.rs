@@ -1,0 +1,2 @@
+//! cargo xtask: check, root, oracle, bench, tidy, vm.
+fn main() {}

@@ -1,0 +1,2 @@
+//! A declarative testing and benchmarking harness for container stacks.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The static binary that runs inside containers.
+fn main() {}

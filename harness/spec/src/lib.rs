@@ -1,0 +1,1 @@
+//! The spec language: YAML types, spans, validation, JSON Schema.

@@ -1,0 +1,1 @@
+//! The judge: plan, drive, observe and judge; it never links what it judges.

@@ -1,0 +1,1 @@
+//! The versioned run.jsonl format.

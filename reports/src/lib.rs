@@ -1,0 +1,1 @@
+//! Reports from one record: terminal table, JSON, JUnit XML, TAP.

@@ -1,0 +1,1 @@
+//! Drives any OCI runtime executable through its command line.

@@ -1,0 +1,1 @@
+//! Root file systems: the embedded probe image, directories, tar archives, overlay.

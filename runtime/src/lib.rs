@@ -1,0 +1,1 @@
+//! The bundled OCI runtime: synchronous, single-threaded, one file per verb.

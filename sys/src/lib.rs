@@ -1,0 +1,1 @@
+//! Every unsafe block of the workspace: one file per kernel area.
