@@ -1,1 +1,27 @@
 //! The spec language: YAML types, spans, validation, JSON Schema.
+//!
+//! Text becomes a [`node::Node`] tree with spans, is edited (matrix, vars, sabotage) and only then decoded into the
+//! types of this crate, so that every fault has a line and a column. The crate does no IO and reads no clock.
+
+pub mod check;
+pub mod document;
+pub mod matcher;
+pub mod quantity;
+pub mod requirement;
+pub mod sabotage;
+pub mod span;
+pub mod step;
+pub mod workload;
+
+pub use check::{Check, Subject};
+pub use document::{Concurrency, KnownFailure, Metadata, Target, Test, Timeouts};
+pub use matcher::{Matcher, Op};
+pub use quantity::{Bytes, Millicores, Span};
+pub use requirement::Requirement;
+pub use sabotage::Sabotage;
+pub use span::{Position, Spanned};
+pub use step::{Action, Step, Window};
+pub use workload::Workload;
+
+/// The one `apiVersion` this reader knows.
+pub const API_VERSION: &str = "plimsoll.dev/v1";

@@ -1,1 +1,17 @@
-//! The versioned run.jsonl format.
+//! The versioned `run.jsonl` format: one JSON object a line, append-only.
+//!
+//! `spec` owns the format of what goes in, `record` the format of what comes out. A reader meets a newer version with a
+//! sentence and not with a guess.
+
+pub mod event;
+pub mod read;
+pub mod seen;
+pub mod verdict;
+
+pub use event::{CaseHeader, CheckHeader, Event, Host, SubjectInfo};
+pub use read::{ReadError, read};
+pub use seen::Seen;
+pub use verdict::{Tally, Verdict};
+
+/// The version that this crate writes and the newest that it reads.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,425 @@
+//! Checks: one subject each, typed, so that the harness knows what a check is about.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Matcher, Requirement, Spanned, requirement::NamespaceKind};
+
+/// One expectation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "WrittenCheck", into = "WrittenCheck")]
+#[schemars(with = "WrittenCheck")]
+pub struct Check {
+    /// Name in reports and filters (`test.case.check`), unique in the spec.
+    pub id: Spanned<String>,
+    /// What is looked at: a workload or `host`; left out, the outcome of the step's own action.
+    pub on: Option<Spanned<String>>,
+    /// The sample that a statistic is of.
+    pub sample: Option<Spanned<String>>,
+    /// Why it must be so, printed when it is not.
+    pub because: Option<String>,
+    /// What the check needs.
+    pub requires: Vec<Requirement>,
+    /// What must hold.
+    pub subject: Subject,
+}
+
+/// What a check is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// The life-cycle state, on which the runtime's word and the kernel must agree.
+    State(Matcher),
+    /// How a workload or the step's own command ended.
+    Exit(ExitCheck),
+    /// What was written to standard output and error.
+    Output(OutputCheck),
+    /// What the probe told about itself: dotted paths into its report.
+    Report(BTreeMap<String, Matcher>),
+    /// Processes that are visible there.
+    Process(ProcessCheck),
+    /// Namespaces by kind.
+    Namespace(BTreeMap<NamespaceKind, Matcher>),
+    /// Mounts of the mount table.
+    Mounts(MountsCheck),
+    /// Control group values by normalised key.
+    Cgroup(BTreeMap<String, Matcher>),
+    /// Interfaces, routes and listening ports.
+    Network(NetworkCheck),
+    /// A file or directory.
+    File(FileCheck),
+    /// A statistic of a sample.
+    Statistic(Statistic, Matcher),
+}
+
+/// A statistic of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Statistic {
+    /// Arithmetic mean, with Student's interval.
+    Mean,
+    /// Median.
+    P50,
+    /// 95th percentile.
+    P95,
+    /// 99th percentile.
+    P99,
+}
+
+impl Subject {
+    /// The key under which the subject stands in a spec.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::State(_) => "state",
+            Self::Exit(_) => "exit",
+            Self::Output(_) => "output",
+            Self::Report(_) => "report",
+            Self::Process(_) => "process",
+            Self::Namespace(_) => "namespace",
+            Self::Mounts(_) => "mounts",
+            Self::Cgroup(_) => "cgroup",
+            Self::Network(_) => "network",
+            Self::File(_) => "file",
+            Self::Statistic(Statistic::Mean, _) => "mean",
+            Self::Statistic(Statistic::P50, _) => "p50",
+            Self::Statistic(Statistic::P95, _) => "p95",
+            Self::Statistic(Statistic::P99, _) => "p99",
+        }
+    }
+}
+
+/// How something ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExitCheck {
+    /// Exit status; 128+n when ended by signal n.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Matcher>,
+    /// `SIGKILL` … or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Matcher>,
+    /// `Completed`, `Error` or `OOMKilled`, concluded from the kernel's counters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Matcher>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutputCheck {
+    /// Standard output, without the probe's own report lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<Matcher>,
+    /// Standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<Matcher>,
+    /// Dotted paths into standard output read as one JSON document (`state`, `features`, `events`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub json: BTreeMap<String, Matcher>,
+}
+
+/// Processes that are visible.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProcessCheck {
+    /// Which processes.
+    #[serde(rename = "where")]
+    pub filter: ProcessFilter,
+    /// How many (at least one unless told, when nothing else is asked).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<Matcher>,
+    /// Argument vector of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Matcher>,
+    /// Effective user id of each, as seen from where one looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Matcher>,
+    /// Parent process id of each, as seen from where one looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ppid: Option<Matcher>,
+    /// Kernel state letter of each (`R`, `S`, `D`, `Z`, `T`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Matcher>,
+}
+
+/// Which processes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProcessFilter {
+    /// Process id as seen from where one looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// An argument that contains this text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args_contain: Option<String>,
+    /// A `hostProcess` or a workload (its init), by the kernel's identity and not by text.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Kernel state letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Every process that is visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+}
+
+/// Mounts of a mount table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MountsCheck {
+    /// Which mounts.
+    #[serde(rename = "where")]
+    pub filter: MountFilter,
+    /// How many (at least one unless told, when nothing else is asked).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<Matcher>,
+    /// Per-mount and super block options of each, as a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Matcher>,
+    /// File system type of each.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Matcher>,
+    /// `private`, `shared`, `slave`, `shared,slave` or `unbindable`, of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Matcher>,
+    /// Root of the mount within its file system, of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Matcher>,
+}
+
+/// Which mounts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MountFilter {
+    /// Mount point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// File system type.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Mount source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Every mount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+}
+
+/// Interfaces, routes and ports.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkCheck {
+    /// Names of the interfaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interfaces: Option<Matcher>,
+    /// Names of the interfaces that are up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<Matcher>,
+    /// Destinations of the IPv4 routes (`10.0.0.0/8`, `0.0.0.0/0`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Matcher>,
+    /// Listening sockets (`tcp:0.0.0.0:80`, `unix:@name`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Matcher>,
+}
+
+/// A file or directory, looked at from outside through the target's root.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FileCheck {
+    /// Absolute path.
+    pub path: String,
+    /// Whether it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+    /// `file`, `directory`, `symlink`, `character`, `block`, `fifo` or `socket`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Matcher>,
+    /// Text (first 64 KiB).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Matcher>,
+    /// Permission bits in octal (`"0644"`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Matcher>,
+    /// Owner, as the host sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Matcher>,
+    /// Group, as the host sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<Matcher>,
+    /// Size in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Matcher>,
+    /// Names in a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<Matcher>,
+}
+
+/// The check as a person writes it: exactly one of the subject keys.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Check")]
+struct WrittenCheck {
+    /// Name in reports and filters, unique in the spec.
+    id: Spanned<String>,
+    /// What is looked at: a workload or `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<Spanned<String>>,
+    /// The sample that `mean`, `p50` … are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sample: Option<Spanned<String>>,
+    /// Why it must be so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    because: Option<String>,
+    /// What the check needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requires: Vec<Requirement>,
+    /// `created`, `running`, `stopped`, `paused` or `missing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<Matcher>,
+    /// How a workload or the step's own command ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exit: Option<ExitCheck>,
+    /// What was written to standard output and error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output: Option<OutputCheck>,
+    /// What the probe told about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    report: Option<BTreeMap<String, Matcher>>,
+    /// Processes that are visible there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<ProcessCheck>,
+    /// Namespaces by kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    namespace: Option<BTreeMap<NamespaceKind, Matcher>>,
+    /// Mounts of the mount table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mounts: Option<MountsCheck>,
+    /// Control group values by normalised key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cgroup: Option<BTreeMap<String, Matcher>>,
+    /// Interfaces, routes and listening ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkCheck>,
+    /// A file or directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<FileCheck>,
+    /// Mean of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mean: Option<Matcher>,
+    /// Median of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    p50: Option<Matcher>,
+    /// 95th percentile of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    p95: Option<Matcher>,
+    /// 99th percentile of a sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    p99: Option<Matcher>,
+}
+
+/// The keys of which a check has exactly one.
+pub const SUBJECT_KEYS: [&str; 14] = [
+    "state",
+    "exit",
+    "output",
+    "report",
+    "process",
+    "namespace",
+    "mounts",
+    "cgroup",
+    "network",
+    "file",
+    "mean",
+    "p50",
+    "p95",
+    "p99",
+];
+
+impl TryFrom<WrittenCheck> for Check {
+    type Error = String;
+    fn try_from(written: WrittenCheck) -> Result<Self, String> {
+        let mut subjects: Vec<Subject> = Vec::new();
+        subjects.extend(written.state.map(Subject::State));
+        subjects.extend(written.exit.map(Subject::Exit));
+        subjects.extend(written.output.map(Subject::Output));
+        subjects.extend(written.report.map(Subject::Report));
+        subjects.extend(written.process.map(Subject::Process));
+        subjects.extend(written.namespace.map(Subject::Namespace));
+        subjects.extend(written.mounts.map(Subject::Mounts));
+        subjects.extend(written.cgroup.map(Subject::Cgroup));
+        subjects.extend(written.network.map(Subject::Network));
+        subjects.extend(written.file.map(Subject::File));
+        subjects.extend(written.mean.map(|m| Subject::Statistic(Statistic::Mean, m)));
+        subjects.extend(written.p50.map(|m| Subject::Statistic(Statistic::P50, m)));
+        subjects.extend(written.p95.map(|m| Subject::Statistic(Statistic::P95, m)));
+        subjects.extend(written.p99.map(|m| Subject::Statistic(Statistic::P99, m)));
+        if subjects.len() > 1 {
+            let names: Vec<_> = subjects.iter().map(|s| format!("`{}`", s.key())).collect();
+            return Err(format!(
+                "check `{}` is about one thing, this one is about {}",
+                written.id.value,
+                names.join(" and ")
+            ));
+        }
+        let Some(subject) = subjects.pop() else {
+            return Err(format!(
+                "check `{}` does not say what it is about: expected one of {}",
+                written.id.value,
+                SUBJECT_KEYS.join(", ")
+            ));
+        };
+        Ok(Self {
+            id: written.id,
+            on: written.on,
+            sample: written.sample,
+            because: written.because,
+            requires: written.requires,
+            subject,
+        })
+    }
+}
+
+impl From<Check> for WrittenCheck {
+    fn from(check: Check) -> Self {
+        let mut written = Self {
+            id: check.id,
+            on: check.on,
+            sample: check.sample,
+            because: check.because,
+            requires: check.requires,
+            state: None,
+            exit: None,
+            output: None,
+            report: None,
+            process: None,
+            namespace: None,
+            mounts: None,
+            cgroup: None,
+            network: None,
+            file: None,
+            mean: None,
+            p50: None,
+            p95: None,
+            p99: None,
+        };
+        match check.subject {
+            Subject::State(s) => written.state = Some(s),
+            Subject::Exit(s) => written.exit = Some(s),
+            Subject::Output(s) => written.output = Some(s),
+            Subject::Report(s) => written.report = Some(s),
+            Subject::Process(s) => written.process = Some(s),
+            Subject::Namespace(s) => written.namespace = Some(s),
+            Subject::Mounts(s) => written.mounts = Some(s),
+            Subject::Cgroup(s) => written.cgroup = Some(s),
+            Subject::Network(s) => written.network = Some(s),
+            Subject::File(s) => written.file = Some(s),
+            Subject::Statistic(Statistic::Mean, s) => written.mean = Some(s),
+            Subject::Statistic(Statistic::P50, s) => written.p50 = Some(s),
+            Subject::Statistic(Statistic::P95, s) => written.p95 = Some(s),
+            Subject::Statistic(Statistic::P99, s) => written.p99 = Some(s),
+        }
+        written
+    }
+}

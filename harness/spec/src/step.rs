@@ -1,0 +1,393 @@
+//! Steps: one action at most, samples, a window of time, and what to expect.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Check, Requirement, Span, Spanned};
+
+/// One step of a test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "WrittenStep", into = "WrittenStep")]
+#[schemars(with = "WrittenStep")]
+pub struct Step {
+    /// What a person calls it.
+    pub name: Option<String>,
+    /// What it does before looking.
+    pub action: Option<Action>,
+    /// Samples drawn after the action.
+    pub sample: Option<Sample>,
+    /// When and how often it looks.
+    pub window: Window,
+    /// What the step needs.
+    pub requires: Vec<Requirement>,
+    /// What must hold.
+    pub expect: Vec<Spanned<Check>>,
+}
+
+/// When a step looks (design: time is explicit).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// One look.
+    Once,
+    /// Until all checks hold in one and the same look, or the time is up.
+    Eventually {
+        /// Time allowed.
+        within: Span,
+        /// From look to look.
+        every: Span,
+    },
+    /// All checks hold in every look.
+    Consistently {
+        /// How long.
+        lasting: Span,
+        /// From look to look.
+        every: Span,
+    },
+}
+
+/// The one action of a step. Effects run once; looks are repeated.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Create and start workloads, in order.
+    Start(Vec<Spanned<String>>),
+    /// Stop a workload: signal, wait, SIGKILL.
+    Stop(Stop),
+    /// Run a process in a running workload through the subject's `exec`.
+    Exec(Exec),
+    /// Send a signal to a workload's init through the subject's `kill`.
+    Signal(Signal),
+    /// One verb of the runtime command line.
+    Oci(Oci),
+    /// Start a process beside the subject, in the host namespaces.
+    HostProcess(HostProcess),
+    /// Run a shell script in the host namespaces.
+    Script(Script),
+}
+
+/// Stop a workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stop {
+    /// Workload.
+    pub on: Spanned<String>,
+    /// First signal (SIGTERM unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// Time until SIGKILL (10s unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+}
+
+/// Run a process in a running workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exec {
+    /// Workload.
+    pub on: Spanned<String>,
+    /// Argument vector.
+    pub args: Vec<String>,
+    /// Environment beside the container's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// `UID[:GID]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Do not wait for its end.
+    #[serde(default)]
+    pub detach: bool,
+}
+
+/// Send a signal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Signal {
+    /// Workload, or the id of a `hostProcess`.
+    pub on: Spanned<String>,
+    /// `SIGTERM`, `TERM` or a number.
+    pub signal: String,
+}
+
+/// One verb of the runtime command line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Oci {
+    /// The verb.
+    pub op: OciVerb,
+    /// Workload whose container (and bundle) is meant.
+    pub on: Spanned<String>,
+    /// Signal of `kill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+    /// `kill --all`.
+    #[serde(default)]
+    pub all: bool,
+    /// `delete --force`.
+    #[serde(default)]
+    pub force: bool,
+    /// Resources of `update`, in the form of `linux.resources`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Value>,
+    /// Further arguments, before the container id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Another container id than the workload's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// The verbs of a runtime command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OciVerb {
+    /// Set up the container, up to the wait for `start`.
+    Create,
+    /// Let the process run.
+    Start,
+    /// Ask for the state.
+    State,
+    /// Send a signal.
+    Kill,
+    /// Remove the container.
+    Delete,
+    /// Freeze.
+    Pause,
+    /// Thaw.
+    Resume,
+    /// Change limits.
+    Update,
+    /// List containers.
+    List,
+    /// List processes.
+    Ps,
+    /// One set of statistics (`events --stats`).
+    Events,
+    /// What the runtime can do.
+    Features,
+}
+
+/// Start a process beside the subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HostProcess {
+    /// Name by which checks refer to it.
+    pub id: Spanned<String>,
+    /// A verb of the probe and its arguments.
+    pub args: Vec<String>,
+}
+
+/// Draw samples of a metric, one every `window` after `settle`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sample {
+    /// Name by which checks refer to it.
+    pub id: Spanned<String>,
+    /// Workload.
+    pub on: Spanned<String>,
+    /// Divide by the same metric of this workload in the same window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_to: Option<Spanned<String>>,
+    /// What to measure.
+    pub metric: Metric,
+    /// Time before the first window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Span>,
+    /// Length of one window.
+    pub window: Span,
+    /// Samples to draw before judging.
+    pub count: u32,
+    /// Samples to draw at most while the verdict is open (`count` unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_count: Option<u32>,
+}
+
+/// What can be sampled, always read from the kernel and never from the subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Metric {
+    /// CPU time of the container's cgroup as a share of one CPU.
+    #[serde(rename = "cpu.usage")]
+    CpuUsage,
+    /// Memory charged to the container's cgroup, bytes.
+    #[serde(rename = "memory.usage")]
+    MemoryUsage,
+    /// Number of tasks in the container's cgroup.
+    #[serde(rename = "pids.current")]
+    PidsCurrent,
+    /// Bytes written to block devices a second.
+    #[serde(rename = "io.writeRate")]
+    IoWriteRate,
+    /// Bytes read from block devices a second.
+    #[serde(rename = "io.readRate")]
+    IoReadRate,
+}
+
+/// Run a shell script in the host namespaces of the case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Script {
+    /// Text for `/bin/sh -c`.
+    pub run: String,
+}
+
+/// The step as a person writes it: one of the action keys, one window at most.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Step")]
+struct WrittenStep {
+    /// What a person calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Create and start workloads, in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<Vec<Spanned<String>>>,
+    /// Stop a workload: signal, wait, SIGKILL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stop: Option<Stop>,
+    /// Run a process in a running workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exec: Option<Exec>,
+    /// Send a signal to a workload's init.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signal: Option<Signal>,
+    /// One verb of the runtime command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oci: Option<Oci>,
+    /// Start a process beside the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host_process: Option<HostProcess>,
+    /// Draw samples of a metric.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sample: Option<Sample>,
+    /// Run a shell script in the host namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    script: Option<Script>,
+    /// Look until all checks hold in one look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    eventually: Option<Eventually>,
+    /// Look again and again; all checks hold in every look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    consistently: Option<Consistently>,
+    /// What the step needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requires: Vec<Requirement>,
+    /// What must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expect: Option<Vec<Spanned<Check>>>,
+}
+
+/// The window of absence and presence in time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Eventually {
+    /// Time allowed.
+    within: Span,
+    /// From look to look (100ms unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    every: Option<Span>,
+}
+
+/// The window in which nothing may change.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Consistently {
+    /// How long.
+    #[serde(rename = "for")]
+    lasting: Span,
+    /// From look to look (100ms unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    every: Option<Span>,
+}
+
+const EVERY: Span = Span(std::time::Duration::from_millis(100));
+
+impl TryFrom<WrittenStep> for Step {
+    type Error = String;
+    fn try_from(written: WrittenStep) -> Result<Self, String> {
+        let mut actions: Vec<(&str, Action)> = Vec::new();
+        actions.extend(written.start.map(|a| ("start", Action::Start(a))));
+        actions.extend(written.stop.map(|a| ("stop", Action::Stop(a))));
+        actions.extend(written.exec.map(|a| ("exec", Action::Exec(a))));
+        actions.extend(written.signal.map(|a| ("signal", Action::Signal(a))));
+        actions.extend(written.oci.map(|a| ("oci", Action::Oci(a))));
+        actions.extend(written.host_process.map(|a| ("hostProcess", Action::HostProcess(a))));
+        actions.extend(written.script.map(|a| ("script", Action::Script(a))));
+        if actions.len() > 1 {
+            let names: Vec<_> = actions.iter().map(|(name, _)| format!("`{name}`")).collect();
+            return Err(format!("a step has one action, this one has {}", names.join(" and ")));
+        }
+        let window = match (written.eventually, written.consistently) {
+            (Some(_), Some(_)) => return Err("a step is `eventually` or `consistently`, not both".into()),
+            (Some(w), None) => Window::Eventually {
+                within: w.within,
+                every: w.every.unwrap_or(EVERY),
+            },
+            (None, Some(w)) => Window::Consistently {
+                lasting: w.lasting,
+                every: w.every.unwrap_or(EVERY),
+            },
+            (None, None) => Window::Once,
+        };
+        if written.expect.as_ref().is_some_and(Vec::is_empty) {
+            return Err("`expect` is empty: leave it out, or say what must hold".into());
+        }
+        let expect = written.expect.unwrap_or_default();
+        let action = actions.pop().map(|(_, action)| action);
+        if action.is_none() && written.sample.is_none() && expect.is_empty() {
+            return Err("a step does something or expects something; this one does neither".into());
+        }
+        Ok(Self {
+            name: written.name,
+            action,
+            sample: written.sample,
+            window,
+            requires: written.requires,
+            expect,
+        })
+    }
+}
+
+impl From<Step> for WrittenStep {
+    fn from(step: Step) -> Self {
+        let mut written = Self {
+            name: step.name,
+            sample: step.sample,
+            requires: step.requires,
+            expect: Some(step.expect),
+            ..Self::default()
+        };
+        if written.expect.as_ref().is_some_and(Vec::is_empty) {
+            written.expect = None;
+        }
+        match step.window {
+            Window::Once => {}
+            Window::Eventually { within, every } => {
+                written.eventually = Some(Eventually {
+                    within,
+                    every: Some(every),
+                });
+            }
+            Window::Consistently { lasting, every } => {
+                written.consistently = Some(Consistently {
+                    lasting,
+                    every: Some(every),
+                });
+            }
+        }
+        match step.action {
+            None => {}
+            Some(Action::Start(a)) => written.start = Some(a),
+            Some(Action::Stop(a)) => written.stop = Some(a),
+            Some(Action::Exec(a)) => written.exec = Some(a),
+            Some(Action::Signal(a)) => written.signal = Some(a),
+            Some(Action::Oci(a)) => written.oci = Some(a),
+            Some(Action::HostProcess(a)) => written.host_process = Some(a),
+            Some(Action::Script(a)) => written.script = Some(a),
+        }
+        written
+    }
+}

@@ -1,0 +1,223 @@
+//! The lines of a record.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Seen, Tally, Verdict};
+
+/// One line. Times are milliseconds of the monotonic clock since the run began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// The first line.
+    Run {
+        /// Version of the format.
+        version: u32,
+        /// Id of the run.
+        id: String,
+        /// Wall clock at the start, RFC 3339.
+        started: String,
+        /// Version of plimsoll.
+        plimsoll: String,
+        /// Its command line.
+        argv: Vec<String>,
+        /// The host.
+        host: Host,
+        /// The subjects.
+        subjects: Vec<SubjectInfo>,
+    },
+    /// A spec file, whole, so that the record can be judged again.
+    Spec {
+        /// Path as given.
+        file: String,
+        /// SHA-256 of the text, hex.
+        sha256: String,
+        /// The text.
+        text: String,
+    },
+    /// A case begins.
+    Case(Box<CaseHeader>),
+    /// A step begins.
+    Step {
+        /// The case's id.
+        case: String,
+        /// Phase: `setup`, `steps`, `teardown` or `onFailure`.
+        phase: String,
+        /// Index within the phase.
+        index: usize,
+        /// Its name, or its action in words.
+        name: String,
+        /// When.
+        t: f64,
+    },
+    /// A command of the subject ended, or an effect was applied.
+    Act {
+        /// The case's id.
+        case: String,
+        /// What was done, in words or as the command line.
+        what: String,
+        /// Exit status, if it was a command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<i64>,
+        /// Standard output (first 16 KiB).
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        stdout: String,
+        /// Standard error (first 16 KiB).
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        stderr: String,
+        /// Began.
+        t0: f64,
+        /// Ended.
+        t1: f64,
+    },
+    /// One look: what every check of the step saw.
+    Look {
+        /// The case's id.
+        case: String,
+        /// Phase of the step.
+        phase: String,
+        /// Index of the step.
+        index: usize,
+        /// Number of the look in its step, from 0.
+        n: u64,
+        /// When.
+        t: f64,
+        /// By check id.
+        seen: BTreeMap<String, Seen>,
+    },
+    /// A step could not go on: a refused action that no check looks at, or a time-out.
+    Broken {
+        /// The case's id.
+        case: String,
+        /// Phase of the step.
+        phase: String,
+        /// Index of the step.
+        index: usize,
+        /// Whether the subject is to blame (the step fails) or the harness or host (it ends in error).
+        subject: bool,
+        /// What happened.
+        message: String,
+    },
+    /// Something kept for people who look into a failure.
+    Evidence {
+        /// The case's id.
+        case: String,
+        /// What it is.
+        name: String,
+        /// The text.
+        text: String,
+    },
+    /// What became of a check.
+    Verdict {
+        /// The case's id.
+        case: String,
+        /// Id of the check.
+        check: String,
+        /// The verdict.
+        #[serde(flatten)]
+        verdict: Verdict,
+        /// How many looks it rests on.
+        looks: u64,
+        /// The spec lists it as a known failure of the subject, for this reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known: Option<String>,
+    },
+    /// A case ended.
+    CaseEnd {
+        /// The case's id.
+        case: String,
+        /// How long it took, milliseconds.
+        took: f64,
+        /// Of that, time that is not a wait which a window, a sample or a settling time asks for.
+        overhead: f64,
+        /// What could not be removed afterwards.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leftovers: Vec<String>,
+    },
+    /// The last line.
+    RunEnd {
+        /// Exit code of the run.
+        exit: u8,
+        /// Counts of checks.
+        tally: Tally,
+        /// How long it took, milliseconds.
+        took: f64,
+    },
+}
+
+/// What a case is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CaseHeader {
+    /// Unique in the run: `test[limit=32Mi]@bundled`, with `+sabotage` if one is applied.
+    pub id: String,
+    /// Name of the test.
+    pub test: String,
+    /// Spec file.
+    pub file: String,
+    /// What it shows.
+    pub description: String,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Values of the matrix.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub matrix: BTreeMap<String, Value>,
+    /// Name of the subject.
+    pub subject: String,
+    /// The kind of target it runs as.
+    pub target: String,
+    /// The sabotage applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sabotage: Option<String>,
+    /// Its checks, in order.
+    pub checks: Vec<CheckHeader>,
+    /// When it began.
+    pub t: f64,
+}
+
+/// What a check is, for reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckHeader {
+    /// Its id.
+    pub id: String,
+    /// `file:line:column`.
+    pub at: String,
+    /// The subject key (`namespace`, `cgroup` …).
+    pub about: String,
+}
+
+/// The host on which a run took place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Host {
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// CPU model.
+    pub cpu: String,
+    /// CPUs that the harness may use.
+    pub cpus: u64,
+    /// Memory, bytes.
+    pub memory: u64,
+    /// `v1`, `v2` or `hybrid`.
+    pub cgroup: String,
+    /// Effective user id of the harness.
+    pub uid: u32,
+}
+
+/// A subject.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubjectInfo {
+    /// Name: `bundled`, or the runtime's.
+    pub name: String,
+    /// Command line.
+    pub argv: Vec<String>,
+    /// What `--version` said, first line.
+    pub version: String,
+}

@@ -1,0 +1,186 @@
+//! What a look saw: raw facts, before any judgement.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What one check saw in one look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "seen", rename_all = "camelCase")]
+pub enum Seen {
+    /// The life-cycle state.
+    State {
+        /// The runtime's word, `None` if it knows no such container.
+        runtime: Option<String>,
+        /// What the kernel shows.
+        kernel: KernelState,
+    },
+    /// How something ended.
+    Exit {
+        /// Still running: `None` of the following is known.
+        running: bool,
+        /// Exit status, 128+n for signal n.
+        code: Option<i64>,
+        /// `SIGKILL` …, or `none`.
+        signal: Option<String>,
+        /// `Completed`, `Error` or `OOMKilled`.
+        reason: Option<String>,
+        /// Who told: `waitid` of the harness, or the command line's own exit.
+        source: String,
+    },
+    /// What was written.
+    Output {
+        /// Standard output without the probe's lines.
+        stdout: String,
+        /// Standard error.
+        stderr: String,
+    },
+    /// What the probe told.
+    Report {
+        /// The merged lines that carry the nonce; `None` if there was no such line.
+        values: Option<Value>,
+    },
+    /// Visible processes.
+    Processes {
+        /// Every process that is visible there, but for the harness itself.
+        list: Vec<ProcessSeen>,
+        /// Where the list comes from.
+        source: String,
+    },
+    /// Namespaces.
+    Namespaces {
+        /// `kind → inode` of the target.
+        target: BTreeMap<String, u64>,
+        /// `who → kind → inode` of all that it may be compared with (`host` and the workloads).
+        others: BTreeMap<String, BTreeMap<String, u64>>,
+        /// The file read.
+        source: String,
+    },
+    /// The mount table.
+    Mounts {
+        /// In the order of the table.
+        list: Vec<MountSeen>,
+        /// The file read.
+        source: String,
+    },
+    /// Control group values.
+    Cgroup {
+        /// By normalised key.
+        values: BTreeMap<String, CgroupValue>,
+    },
+    /// Interfaces, routes and ports.
+    Network {
+        /// Names of the interfaces.
+        interfaces: Vec<String>,
+        /// Names of those that are up.
+        up: Vec<String>,
+        /// Destinations of the IPv4 routes.
+        routes: Vec<String>,
+        /// Listening sockets.
+        listening: Vec<String>,
+    },
+    /// A file.
+    File {
+        /// Whether it is there.
+        exists: bool,
+        /// Its kind.
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        /// First 64 KiB, if a regular file.
+        content: Option<String>,
+        /// Permission bits, octal.
+        mode: Option<String>,
+        /// Owner as the host sees it.
+        uid: Option<u32>,
+        /// Group as the host sees it.
+        gid: Option<u32>,
+        /// Size in bytes.
+        size: Option<u64>,
+        /// Names, if a directory.
+        entries: Option<Vec<String>>,
+    },
+    /// Samples so far.
+    Samples {
+        /// In the order drawn: shares of one for `cpu.usage`, bytes, counts, or ratios.
+        values: Vec<f64>,
+        /// Unit for people: `%`, `bytes`, `bytes/s`, `tasks` or `ratio`.
+        unit: String,
+        /// No more will be drawn.
+        complete: bool,
+    },
+    /// What was to be looked at is not there: the check fails.
+    Absent {
+        /// What and why.
+        what: String,
+    },
+    /// The look itself went wrong: the check ends in error.
+    Unmeasured {
+        /// What and why.
+        why: String,
+    },
+}
+
+/// What the kernel shows of a container's init.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelState {
+    /// Host pid that the harness knows, if a container was ever made.
+    pub pid: Option<i32>,
+    /// The pidfd is not readable: it lives.
+    pub alive: bool,
+    /// The process image is no longer the runtime's own: the payload runs.
+    pub payload: bool,
+    /// Every task of the cgroup is frozen.
+    pub frozen: bool,
+    /// The process is in the container's cgroup.
+    pub in_cgroup: Option<bool>,
+}
+
+/// One process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessSeen {
+    /// Id as seen from there.
+    pub pid: i32,
+    /// Parent as seen from there.
+    pub ppid: i32,
+    /// Effective user id as seen from there.
+    pub uid: u32,
+    /// State letter.
+    pub state: String,
+    /// Arguments; the bracketed name if there are none.
+    pub args: Vec<String>,
+    /// Which workload or host process of the case it is, by the kernel's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is: Option<String>,
+}
+
+/// One mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MountSeen {
+    /// Root within the file system.
+    pub root: String,
+    /// Mount point.
+    pub destination: String,
+    /// Per-mount options, then super block options.
+    pub options: Vec<String>,
+    /// `private`, `shared`, `slave`, `shared,slave` or `unbindable`.
+    pub propagation: String,
+    /// File system type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Source.
+    pub source: String,
+}
+
+/// One control group value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CgroupValue {
+    /// The file read.
+    pub file: String,
+    /// The value in the key's unit; `None` if there is no such file here. "max" is the text `max`.
+    pub value: Option<Value>,
+}

@@ -1,0 +1,180 @@
+//! The five verdicts, and the exit code that a run's verdicts come to.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of a check. Only `Pass` is green.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "camelCase")]
+pub enum Verdict {
+    /// It holds, and this was seen.
+    Pass {
+        /// The evidence.
+        seen: String,
+    },
+    /// It does not hold.
+    Fail {
+        /// What was expected.
+        want: String,
+        /// What was observed.
+        got: String,
+        /// The cause, as far as the evidence tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
+    /// It was not looked at.
+    Skip {
+        /// The unmet requirement, or the step it comes after.
+        requirement: String,
+        /// What the probe of the requirement saw.
+        seen: String,
+    },
+    /// The samples do not decide.
+    Inconclusive {
+        /// How many samples there were.
+        n: u64,
+        /// The confidence interval.
+        interval: [f64; 2],
+        /// What would decide.
+        more: String,
+    },
+    /// The harness or host could not measure.
+    Error {
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl Verdict {
+    /// The word in reports.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Pass { .. } => "pass",
+            Self::Fail { .. } => "fail",
+            Self::Skip { .. } => "skip",
+            Self::Inconclusive { .. } => "inconclusive",
+            Self::Error { .. } => "error",
+        }
+    }
+
+    /// Which of two verdicts speaks for both: error, fail, inconclusive, skip, pass.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Pass { .. } => 0,
+            Self::Skip { .. } => 1,
+            Self::Inconclusive { .. } => 2,
+            Self::Fail { .. } => 3,
+            Self::Error { .. } => 4,
+        }
+    }
+}
+
+/// How many checks ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Passed.
+    pub pass: u64,
+    /// Failed.
+    pub fail: u64,
+    /// Failed as the spec says that this subject does.
+    pub known: u64,
+    /// Passed although the spec says that this subject fails.
+    pub unexpected: u64,
+    /// Not looked at.
+    pub skip: u64,
+    /// Not decided.
+    pub inconclusive: u64,
+    /// Not measured.
+    pub error: u64,
+}
+
+impl Tally {
+    /// Counts one verdict. `known` says that the spec lists the check as a known failure of the subject.
+    pub fn count(&mut self, verdict: &Verdict, known: bool) {
+        match (verdict, known) {
+            (Verdict::Pass { .. }, false) => self.pass += 1,
+            (Verdict::Pass { .. }, true) => self.unexpected += 1,
+            (Verdict::Fail { .. }, false) => self.fail += 1,
+            (Verdict::Fail { .. }, true) => self.known += 1,
+            (Verdict::Skip { .. }, _) => self.skip += 1,
+            (Verdict::Inconclusive { .. }, _) => self.inconclusive += 1,
+            (Verdict::Error { .. }, _) => self.error += 1,
+        }
+    }
+
+    /// The exit code of a run (design: verdicts and exit codes). 2 and 3 are told by other means.
+    ///
+    /// 0 all pass · 1 a check failed, or passed against its known failure · 3 not measured · 4 nothing ran or everything
+    /// was skipped · 5 inconclusive.
+    pub fn exit_code(&self) -> u8 {
+        if self.error > 0 {
+            3
+        } else if self.fail + self.unexpected > 0 {
+            1
+        } else if self.inconclusive > 0 {
+            5
+        } else if self.pass + self.known == 0 {
+            4
+        } else {
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_ran_means_nothing_passed() {
+        assert_eq!(Tally::default().exit_code(), 4);
+        assert_eq!(
+            Tally {
+                skip: 3,
+                ..Tally::default()
+            }
+            .exit_code(),
+            4
+        );
+        assert_eq!(
+            Tally {
+                skip: 3,
+                pass: 1,
+                ..Tally::default()
+            }
+            .exit_code(),
+            0
+        );
+    }
+
+    #[test]
+    fn the_first_of_error_failure_and_inconclusive_wins() {
+        let all = Tally {
+            pass: 1,
+            fail: 1,
+            inconclusive: 1,
+            error: 1,
+            ..Tally::default()
+        };
+        assert_eq!(all.exit_code(), 3);
+        assert_eq!(Tally { error: 0, ..all }.exit_code(), 1);
+        assert_eq!(
+            Tally {
+                error: 0,
+                fail: 0,
+                ..all
+            }
+            .exit_code(),
+            5
+        );
+        assert_eq!(
+            Tally {
+                unexpected: 1,
+                pass: 5,
+                ..Tally::default()
+            }
+            .exit_code(),
+            1
+        );
+    }
+}
