@@ -3,9 +3,11 @@
 
 extern crate alloc;
 
-pub mod freestanding;
 #[cfg(feature = "std")]
 pub mod fork;
+pub mod freestanding;
+#[cfg(feature = "std")]
+pub mod launch;
 #[cfg(feature = "std")]
 pub mod mount_attr;
 #[cfg(feature = "std")]
