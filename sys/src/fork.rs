@@ -51,7 +51,7 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
         ..CloneArgs::default()
     };
     if let Some(directory) = cgroup {
-        args.flags |= libc::CLONE_INTO_CGROUP as u64;
+        args.flags |= 0x2_0000_0000; // CLONE_INTO_CGROUP: the constant in `libc` overflows
         args.cgroup = directory.as_raw_fd() as u64;
     }
     // SAFETY: the kernel reads size_of::<CloneArgs>() bytes from args and writes one i32 to pidfd, both of which outlive
@@ -107,6 +107,9 @@ mod tests {
 
     #[test]
     fn a_flag_that_shares_memory_is_refused() {
-        assert_eq!(fork(libc::CLONE_VM as u64, None).expect_err("CLONE_VM").raw_os_error(), Some(libc::EINVAL));
+        assert_eq!(
+            fork(libc::CLONE_VM as u64, None).expect_err("CLONE_VM").raw_os_error(),
+            Some(libc::EINVAL)
+        );
     }
 }
