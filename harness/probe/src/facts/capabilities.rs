@@ -1,0 +1,107 @@
+//! The five capability sets, no-new-privileges and seccomp, asked by system call.
+
+use alloc::{
+    format,
+    string::{String, ToString as _},
+};
+
+use sys::freestanding::{process, rustix::thread::capabilities};
+
+use crate::json::Json;
+
+/// The names in the order of their numbers.
+const NAMES: &[&str] = &[
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
+/// The number of a capability by its name, with or without `CAP_`.
+pub(crate) fn number(name: &str) -> Option<u32> {
+    let short = name.strip_prefix("CAP_").unwrap_or(name);
+    NAMES
+        .iter()
+        .position(|known| known.strip_prefix("CAP_") == Some(short))
+        .map(|index| index as u32)
+}
+
+fn name(number: u32) -> String {
+    NAMES
+        .get(number as usize)
+        .map_or_else(|| format!("CAP_{number}"), |name| (*name).to_string())
+}
+
+/// Writes the names of the capabilities that `has`, in the order of the alphabet.
+fn names(json: &mut Json, has: impl Fn(u32) -> bool) {
+    let mut held: alloc::vec::Vec<String> = (0..64).filter(|number| has(*number)).map(name).collect();
+    held.sort_unstable();
+    json.array(|json| held.iter().for_each(|name| json.string(name)));
+}
+
+/// `caps: {effective, permitted, inheritable, bounding, ambient}`.
+pub(crate) fn sets(json: &mut Json) {
+    json.key("caps").object(|json| {
+        let sets = capabilities(None).ok();
+        let parts: [(&str, Option<u64>); 3] = [
+            ("effective", sets.as_ref().map(|sets| sets.effective.bits())),
+            ("permitted", sets.as_ref().map(|sets| sets.permitted.bits())),
+            ("inheritable", sets.as_ref().map(|sets| sets.inheritable.bits())),
+        ];
+        for (key, bits) in parts {
+            match bits {
+                Some(bits) => names(json.key(key), |number| bits >> number & 1 == 1),
+                None => json.key(key).null(),
+            }
+        }
+        names(json.key("bounding"), |number| {
+            process::in_bounding_set(number) == Ok(true)
+        });
+        names(json.key("ambient"), |number| {
+            process::in_ambient_set(number) == Ok(true)
+        });
+    });
+}
+
+/// `noNewPrivs`, and `seccomp` as a mode: 0 off, 1 strict, 2 filter.
+pub(crate) fn confinement(json: &mut Json) {
+    json.key("noNewPrivs").plain_or_null(process::no_new_privileges().ok());
+    json.key("seccomp").plain_or_null(process::seccomp_mode().ok());
+}
