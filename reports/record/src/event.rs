@@ -100,6 +100,24 @@ pub enum Event {
         /// What happened.
         message: String,
     },
+    /// A requirement is not met: what it stands for is skipped. Without step and check it is the whole case.
+    Unmet {
+        /// The case's id.
+        case: String,
+        /// Phase and index of the step that needs it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<(String, usize)>,
+        /// The check that needs it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check: Option<String>,
+        /// The requirement, as written.
+        requirement: String,
+        /// What its probe saw, or why it saw nothing.
+        seen: String,
+        /// The probe itself went wrong: what needs it ends in error, for nobody knows whether it is met.
+        #[serde(default)]
+        fault: bool,
+    },
     /// Something kept for people who look into a failure.
     Evidence {
         /// The case's id.

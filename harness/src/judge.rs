@@ -1,0 +1,124 @@
+//! The pure judge: from what a look saw to a verdict. No files, no clock, no retries.
+//!
+//! `drive` asks [`check`] after each look whether to go on; [`case`] computes the final verdicts from recorded events,
+//! during a run and again years later from `run.jsonl`.
+
+mod cgroup;
+mod evidence;
+mod exit;
+mod file;
+pub mod fold;
+pub mod matcher;
+mod mounts;
+mod namespace;
+mod network;
+mod output;
+mod path;
+mod process;
+mod report;
+mod state;
+pub mod statistic;
+
+use std::collections::BTreeMap;
+
+use record::{Seen, Verdict};
+use spec::{Check, Step, Subject};
+
+pub use fold::{Judged, test};
+
+/// Judges one check by what one look saw.
+///
+/// What is not there fails, what could not be measured is an error, and so is a look that saw another thing than the
+/// check is about.
+pub fn check(check: &Check, seen: &Seen) -> Verdict {
+    match seen {
+        Seen::Absent { what } => {
+            return Verdict::Fail {
+                want: format!("{} to look at", check.subject.key()),
+                got: what.clone(),
+                because: check.because.clone(),
+            };
+        }
+        Seen::Unmeasured { why } => return Verdict::Error { message: why.clone() },
+        Seen::State { .. }
+        | Seen::Exit { .. }
+        | Seen::Output { .. }
+        | Seen::Report { .. }
+        | Seen::Processes { .. }
+        | Seen::Namespaces { .. }
+        | Seen::Mounts { .. }
+        | Seen::Cgroup { .. }
+        | Seen::Network { .. }
+        | Seen::File { .. }
+        | Seen::Samples { .. } => {}
+    }
+    let on = check.on.as_ref().map(|on| on.value.as_str());
+    let verdict = match &check.subject {
+        Subject::State(want) => state::judge(want, on, seen),
+        Subject::Exit(want) => exit::judge(want, seen),
+        Subject::Output(want) => output::judge(want, seen),
+        Subject::Report(want) => report::judge(want, seen),
+        Subject::Process(want) => process::judge(want, seen),
+        Subject::Namespace(want) => namespace::judge(want, on, seen),
+        Subject::Mounts(want) => mounts::judge(want, seen),
+        Subject::Cgroup(want) => cgroup::judge(want, seen),
+        Subject::Network(want) => network::judge(want, seen),
+        Subject::File(want) => file::judge(want, seen),
+        Subject::Statistic(which, want) => statistic::judge(*which, want, seen),
+    };
+    match verdict {
+        Some(Verdict::Fail { want, got, because }) => Verdict::Fail {
+            want,
+            got,
+            because: because.or_else(|| check.because.clone()),
+        },
+        Some(other) => other,
+        None => Verdict::Error {
+            message: format!("the look saw {}, the check is about `{}`", kind(seen), check.subject.key()),
+        },
+    }
+}
+
+/// Whether every check of the step holds in this look. A check that the look did not see does not hold.
+pub fn step_holds(step: &Step, seen: &BTreeMap<String, Seen>) -> bool {
+    step.expect.iter().all(|wanted| {
+        seen.get(&wanted.id.value)
+            .is_some_and(|seen| matches!(check(wanted, seen), Verdict::Pass { .. }))
+    })
+}
+
+/// Whether a statistic among the checks is still open while more samples may be drawn.
+pub fn wants_more_samples<'a>(checks: impl IntoIterator<Item = &'a Check>, seen: &BTreeMap<String, Seen>) -> bool {
+    checks.into_iter().any(|wanted| match seen.get(&wanted.id.value) {
+        Some(samples @ Seen::Samples { complete: false, .. }) => {
+            matches!(check(wanted, samples), Verdict::Inconclusive { .. })
+        }
+        _ => false,
+    })
+}
+
+/// Whether a check of the step looks at the outcome of the step's own action, so that a refusal is an observation and
+/// not a failure of the step.
+pub fn looks_at_action(step: &Step) -> bool {
+    step.expect.iter().any(|wanted| {
+        wanted.on.is_none() && matches!(wanted.subject, Subject::Exit(_) | Subject::Output(_))
+    })
+}
+
+fn kind(seen: &Seen) -> &'static str {
+    match seen {
+        Seen::State { .. } => "a state",
+        Seen::Exit { .. } => "an exit",
+        Seen::Output { .. } => "an output",
+        Seen::Report { .. } => "a report",
+        Seen::Processes { .. } => "processes",
+        Seen::Namespaces { .. } => "namespaces",
+        Seen::Mounts { .. } => "mounts",
+        Seen::Cgroup { .. } => "cgroup values",
+        Seen::Network { .. } => "a network",
+        Seen::File { .. } => "a file",
+        Seen::Samples { .. } => "samples",
+        Seen::Absent { .. } => "nothing",
+        Seen::Unmeasured { .. } => "nothing that could be measured",
+    }
+}
