@@ -45,8 +45,9 @@ impl Pages {
         let end = (from + count).min(self.length);
         let mut at = from;
         while at < end {
+            let place = self.start.cast::<u8>().wrapping_add(at);
             // SAFETY: `at` is below `length`, hence inside the mapping; volatile, so that the store is not left out.
-            unsafe { self.start.cast::<u8>().add(at).write_volatile(0xa5) };
+            unsafe { place.write_volatile(0xa5) };
             at += 4096;
         }
     }
