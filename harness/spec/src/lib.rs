@@ -4,17 +4,26 @@
 //! types of this crate, so that every fault has a line and a column. The crate does no IO and reads no clock.
 
 pub mod check;
+pub mod decode;
 pub mod document;
+pub mod edit;
+pub mod fault;
+pub mod load;
 pub mod matcher;
+pub mod node;
 pub mod quantity;
 pub mod requirement;
 pub mod sabotage;
 pub mod span;
 pub mod step;
+pub mod substitute;
+pub mod validate;
 pub mod workload;
 
 pub use check::{Check, Subject};
-pub use document::{Concurrency, KnownFailure, Metadata, Target, Test, Timeouts};
+pub use document::{Concurrency, Document, KnownFailure, Metadata, Target, Test, Timeouts};
+pub use fault::{Fault, Severity};
+pub use load::{Loaded, LoadedDocument, Variant, load, not_utf8};
 pub use matcher::{Matcher, Op};
 pub use quantity::{Bytes, Millicores, Span};
 pub use requirement::Requirement;

@@ -123,9 +123,9 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanoseconds = self.0.as_nanos();
         match nanoseconds {
-            n if n >= 1_000_000_000 && n % 1_000_000_000 == 0 => write!(f, "{}s", n / 1_000_000_000),
-            n if n >= 1_000_000 && n % 1_000_000 == 0 => write!(f, "{}ms", n / 1_000_000),
-            n if n >= 1_000 && n % 1_000 == 0 => write!(f, "{}us", n / 1_000),
+            n if n >= 1_000_000_000 && n.is_multiple_of(1_000_000_000) => write!(f, "{}s", n / 1_000_000_000),
+            n if n >= 1_000_000 && n.is_multiple_of(1_000_000) => write!(f, "{}ms", n / 1_000_000),
+            n if n >= 1_000 && n.is_multiple_of(1_000) => write!(f, "{}us", n / 1_000),
             n => write!(f, "{n}ns"),
         }
     }
@@ -144,7 +144,7 @@ impl fmt::Display for Bytes {
 
 impl fmt::Display for Millicores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 % 1000 == 0 {
+        if self.0.is_multiple_of(1000) {
             write!(f, "{}", self.0 / 1000)
         } else {
             write!(f, "{}m", self.0)

@@ -1,0 +1,415 @@
+//! From the text of a file to documents of which every variant, sabotaged or not, is valid.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    API_VERSION, decode,
+    document::Document,
+    edit,
+    fault::{Fault, Severity},
+    node::{self, Extent, Node, Value},
+    substitute::{self, Scope},
+    validate,
+};
+
+/// Most cases that the matrix of one document may make.
+pub const MAX_VARIANTS: usize = 1000;
+
+/// Kinds of the design that a later version serves.
+const LATER_KINDS: [&str; 4] = ["Benchmark", "HostCheck", "Suite", "StepTemplate"];
+
+/// Keys of `spec` that only a cluster test has.
+const LATER_TARGET: &str = "cluster";
+
+/// What a file gave.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Its documents; to be run only if there are no faults.
+    pub documents: Vec<LoadedDocument>,
+    /// Everything that is wrong with it, in the order of the file.
+    pub faults: Vec<Fault>,
+    /// Everything that is doubtful, in the order of the file.
+    pub lints: Vec<Fault>,
+}
+
+/// One document of a file.
+#[derive(Debug, Clone)]
+pub struct LoadedDocument {
+    /// The file as it was named.
+    pub file: String,
+    /// The tree as it was written.
+    pub node: Node,
+    /// The document without matrix values and without sabotage put in.
+    pub name: String,
+    /// Labels of the document.
+    pub labels: BTreeMap<String, String>,
+    /// Ids of its sabotages, in order.
+    pub sabotages: Vec<String>,
+}
+
+/// One combination of matrix values.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Variant {
+    /// The values by name; none of a document without a matrix.
+    pub matrix: BTreeMap<String, serde_json::Value>,
+    indexes: Vec<(String, usize)>,
+}
+
+impl Variant {
+    /// As in the id of a case: `limit=32Mi,cpus=2`; empty without a matrix. In the order of the spec.
+    pub fn label(&self) -> String {
+        let words: Vec<_> = self
+            .indexes
+            .iter()
+            .map(|(name, _)| match &self.matrix[name] {
+                serde_json::Value::String(text) => format!("{name}={text}"),
+                other => format!("{name}={other}"),
+            })
+            .collect();
+        words.join(",")
+    }
+}
+
+/// Reads, decodes and checks a file: every document, every variant, every sabotage. Total: any text gives documents or
+/// faults.
+pub fn load(text: &str, file: &str) -> Loaded {
+    let parsed = node::parse(text);
+    let mut loaded = Loaded {
+        documents: Vec::new(),
+        faults: parsed.faults,
+        lints: parsed.lints,
+    };
+    if parsed.documents.is_empty() && loaded.faults.is_empty() {
+        loaded.faults.push(
+            Fault::new(Extent::default(), "the file holds no spec")
+                .hint("expected apiVersion, kind, metadata and spec"),
+        );
+    }
+    for node in parsed.documents {
+        if let Some(document) = admit(node, file, &mut loaded.faults) {
+            document.check(&mut loaded.faults, &mut loaded.lints);
+            loaded.documents.push(document);
+        }
+    }
+    let mut names: Vec<(&str, Extent)> = Vec::new();
+    for document in &loaded.documents {
+        if let Some((_, first)) = names.iter().find(|(name, _)| *name == document.name) {
+            let fault = Fault::new(
+                document.name_extent(),
+                format!("duplicate test name `{}`", document.name),
+            )
+            .hint(format!("it stands on line {} already", first.at.line));
+            loaded.faults.push(fault);
+        }
+        names.push((&document.name, document.name_extent()));
+    }
+    for (list, severity) in [
+        (&mut loaded.faults, Severity::Error),
+        (&mut loaded.lints, Severity::Warning),
+    ] {
+        for fault in list.iter_mut() {
+            file.clone_into(&mut fault.file);
+            fault.severity = severity;
+        }
+        list.sort_by_key(|fault| fault.extent.at);
+        let mut told = BTreeSet::new();
+        list.retain(|fault| told.insert((fault.extent.at, fault.message.clone())));
+    }
+    loaded
+}
+
+/// A fault for bytes that are not UTF-8: the place of the first that is not.
+pub fn not_utf8(bytes: &[u8], file: &str) -> Option<Fault> {
+    let error = std::str::from_utf8(bytes).err()?;
+    let before = &bytes[..error.valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |n| n + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    let byte = bytes[error.valid_up_to()];
+    let mut fault = Fault::new(
+        Extent::at(small(line), small(column), 1),
+        format!("byte 0x{byte:02x} is not UTF-8"),
+    )
+    .hint("a spec is UTF-8 text");
+    file.clone_into(&mut fault.file);
+    Some(fault)
+}
+
+/// Lets a document in if its header is one that this version serves.
+fn admit(node: Node, file: &str, faults: &mut Vec<Fault>) -> Option<LoadedDocument> {
+    if !matches!(node.value, Value::Map(_)) {
+        let fault = Fault::new(node.extent, format!("a spec is a map, found {}", node.kind()));
+        faults.push(fault.hint("expected apiVersion, kind, metadata and spec"));
+        return None;
+    }
+    match node.get("apiVersion").map(|n| (n, n.text())) {
+        Some((_, Some(API_VERSION))) | None => {}
+        Some((at, written)) => {
+            let shown = written.map_or_else(|| at.kind().to_owned(), |text| format!("`{text}`"));
+            let fault = Fault::new(at.extent, format!("unknown apiVersion {shown}"));
+            faults.push(fault.hint(format!("this version reads `{API_VERSION}`")));
+            return None;
+        }
+    }
+    match node.get("kind").map(|n| (n, n.text())) {
+        Some((_, Some("Test"))) | None => {}
+        Some((at, Some(kind))) if LATER_KINDS.contains(&kind) => {
+            let fault = Fault::new(at.extent, format!("kind `{kind}` is not served by this version"));
+            faults.push(fault.hint("this version serves `Test`"));
+            return None;
+        }
+        Some((at, written)) => {
+            let shown = written.map_or_else(|| at.kind().to_owned(), |text| format!("`{text}`"));
+            let fault = Fault::new(at.extent, format!("unknown kind {shown}")).hint("this version serves `Test`");
+            faults.push(fault.suggest(written.unwrap_or_default(), ["Test"]));
+            return None;
+        }
+    }
+    let targets = node.get("spec").and_then(|spec| spec.get("targets"));
+    let targets = targets.map(Node::elements).unwrap_or_default();
+    if let [only] = targets
+        && only.text() == Some(LATER_TARGET)
+    {
+        let fault = Fault::new(only.extent, "target `cluster` is not served by this version");
+        faults.push(fault.hint("this version serves `runtime` and `host`"));
+        return None;
+    }
+    let metadata = node.get("metadata");
+    let text = |node: &Node| node.text().map(str::to_owned);
+    Some(LoadedDocument {
+        file: file.to_owned(),
+        name: metadata.and_then(|m| m.get("name")).and_then(text).unwrap_or_default(),
+        labels: metadata
+            .and_then(|m| m.get("labels"))
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|entry| Some((entry.key.clone(), text(&entry.node)?)))
+            .collect(),
+        sabotages: sabotages(&node)
+            .filter_map(|sabotage| text(sabotage.get("id")?))
+            .collect(),
+        node,
+    })
+}
+
+fn sabotages(document: &Node) -> impl Iterator<Item = &Node> {
+    let list = document.get("spec").and_then(|spec| spec.get("sabotage"));
+    list.map(Node::elements).unwrap_or_default().iter()
+}
+
+impl LoadedDocument {
+    /// The combinations of its matrix in order, the last name changing fastest; one without values if it has none.
+    pub fn variants(&self) -> Vec<Variant> {
+        let matrix = self.matrix();
+        let count = matrix.iter().try_fold(1usize, |count, (_, values)| {
+            count.checked_mul(values.len()).filter(|count| *count <= MAX_VARIANTS)
+        });
+        let mut variants = vec![Variant::default()];
+        if count.is_none() {
+            return variants;
+        }
+        for (name, values) in matrix {
+            variants = variants
+                .into_iter()
+                .flat_map(|variant| {
+                    values.iter().enumerate().map(move |(index, value)| {
+                        let mut variant = variant.clone();
+                        variant.matrix.insert(name.to_owned(), value.to_json());
+                        variant.indexes.push((name.to_owned(), index));
+                        variant
+                    })
+                })
+                .collect();
+        }
+        variants
+    }
+
+    /// The document with a variant's values and one sabotage, if one is named, put in.
+    ///
+    /// # Errors
+    /// All faults; none of a document that [`load`] found none in, unless the sabotage is not one of it.
+    pub fn decode(&self, variant: &Variant, sabotage: Option<&str>) -> Result<Document, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let tree = self.tree(variant, sabotage, &mut faults);
+        if faults.is_empty() {
+            let decoded = decode::decode::<Document>(&tree);
+            faults = decoded.faults;
+            if let (Some(document), true) = (decoded.value, faults.is_empty()) {
+                return Ok(document);
+            }
+        }
+        for fault in &mut faults {
+            self.file.clone_into(&mut fault.file);
+        }
+        Err(faults)
+    }
+
+    fn matrix(&self) -> Vec<(&str, &[Node])> {
+        let matrix = self.node.get("spec").and_then(|spec| spec.get("matrix"));
+        let entries = matrix.map(Node::entries).unwrap_or_default();
+        entries
+            .iter()
+            .map(|entry| (entry.key.as_str(), entry.node.elements()))
+            .collect()
+    }
+
+    /// Where its name is written.
+    pub fn name_extent(&self) -> Extent {
+        let name = self.node.get("metadata").and_then(|metadata| metadata.get("name"));
+        name.unwrap_or(&self.node).extent
+    }
+
+    /// The tree with sabotage, matrix values and variables put in, in this order.
+    fn tree(&self, variant: &Variant, sabotage: Option<&str>, faults: &mut Vec<Fault>) -> Node {
+        let mut tree = self.node.clone();
+        if let Some(id) = sabotage {
+            match sabotages(&self.node).find(|s| s.get("id").and_then(Node::text) == Some(id)) {
+                Some(sabotage) => apply(&mut tree, sabotage, faults),
+                None => faults.push(
+                    Fault::new(
+                        self.name_extent(),
+                        format!("test `{}` has no sabotage `{id}`", self.name),
+                    )
+                    .suggest(id, self.sabotages.iter().map(String::as_str)),
+                ),
+            }
+        }
+        let Some(index) = tree.entries().iter().position(|entry| entry.key == "spec") else {
+            return tree;
+        };
+        let Value::Map(header) = &mut tree.value else {
+            return tree;
+        };
+        let spec = &mut header[index].node;
+        let objects = validate::objects(self.node.get("spec"));
+        let matrix = self.matrix();
+        let mut scope = Scope {
+            objects: objects.iter().map(String::as_str).collect(),
+            ..Scope::default()
+        };
+        for (name, index) in &variant.indexes {
+            let values = matrix.iter().find(|(key, _)| key == name).map(|(_, values)| *values);
+            if let Some(value) = values.and_then(|values| values.get(*index)) {
+                scope.matrix.insert(name, value);
+            }
+        }
+        let vars = spec.get("vars").cloned();
+        let mut values = Vec::new();
+        for entry in vars.as_ref().map(Node::entries).unwrap_or_default() {
+            let mut value = entry.node.clone();
+            substitute::substitute(&mut value, &scope, faults);
+            values.push((entry.key.as_str(), value));
+        }
+        scope.vars.extend(values);
+        if let Value::Map(entries) = &mut spec.value {
+            for entry in entries {
+                if !matches!(entry.key.as_str(), "matrix" | "vars" | "sabotage") {
+                    substitute::substitute(&mut entry.node, &scope, faults);
+                }
+            }
+        }
+        tree
+    }
+
+    /// Decodes and validates everything that can become of the document.
+    fn check(&self, faults: &mut Vec<Fault>, lints: &mut Vec<Fault>) {
+        let before = faults.len();
+        for (name, values) in self.matrix() {
+            if values.is_empty()
+                && let Some(at) = self.node.get("spec").and_then(|s| s.get("matrix")?.get(name))
+                && matches!(at.value, Value::List(_))
+            {
+                let fault = Fault::new(at.extent, format!("matrix `{name}` is empty"));
+                faults.push(fault.hint("no case would be left; name at least one value"));
+            }
+        }
+        let product = self.matrix().iter().try_fold(1usize, |n, (_, values)| {
+            n.checked_mul(values.len()).filter(|n| *n <= MAX_VARIANTS)
+        });
+        if product.is_none() {
+            let at = self
+                .node
+                .get("spec")
+                .and_then(|s| s.entry("matrix"))
+                .map_or(self.node.extent, |e| e.extent);
+            faults.push(Fault::new(
+                at,
+                format!("the matrix makes more than {MAX_VARIANTS} cases"),
+            ));
+        }
+        if faults.len() > before {
+            return;
+        }
+        for (n, variant) in self.variants().iter().enumerate() {
+            let of = |fault: &mut Fault, sabotage: Option<&str>| {
+                if n > 0 {
+                    fault.message = format!("{} (with {})", fault.message, variant.label());
+                }
+                if let Some(id) = sabotage {
+                    fault.message = format!("{} (under sabotage `{id}`)", fault.message);
+                }
+            };
+            let known = faults.len();
+            let mut own = Vec::new();
+            let tree = self.tree(variant, None, &mut own);
+            let decoded = decode::decode::<Document>(&tree);
+            own.extend(decoded.faults);
+            if let Some(document) = &decoded.value {
+                let pruned = decoded.pruned.as_ref().unwrap_or(&tree);
+                validate::validate(document, pruned, &tree, &mut own, lints);
+            }
+            retain_new(&mut own, &faults[before..]);
+            own.iter_mut().for_each(|fault| of(fault, None));
+            faults.append(&mut own);
+            if faults.len() > known {
+                // What a sabotage does to a faulty spec tells nothing new.
+                continue;
+            }
+            for id in &self.sabotages {
+                let tree = self.tree(variant, Some(id), &mut own);
+                if own.is_empty() {
+                    let decoded = decode::decode::<Document>(&tree);
+                    own.extend(decoded.faults);
+                    if let Some(document) = decoded.value.filter(|_| own.is_empty()) {
+                        validate::validate(&document, &tree, &tree, &mut own, &mut Vec::new());
+                    }
+                }
+                retain_new(&mut own, &faults[before..]);
+                own.iter_mut().for_each(|fault| of(fault, Some(id)));
+                faults.append(&mut own);
+            }
+        }
+    }
+}
+
+fn retain_new(own: &mut Vec<Fault>, known: &[Fault]) {
+    own.retain(|fault| {
+        !known
+            .iter()
+            .any(|old| old.extent == fault.extent && old.message.starts_with(&fault.message))
+    });
+}
+
+/// Changes the tree of a document as a sabotage says.
+fn apply(document: &mut Node, sabotage: &Node, faults: &mut Vec<Fault>) {
+    let Value::Map(entries) = &mut document.value else {
+        return;
+    };
+    let Some(spec) = entries.iter_mut().find(|entry| entry.key == "spec") else {
+        return;
+    };
+    for entry in sabotage.get("set").map(Node::entries).unwrap_or_default() {
+        if let Err(fault) = edit::set(&mut spec.node, &entry.key, entry.node.clone(), entry.extent) {
+            faults.push(*fault);
+        }
+    }
+    for path in sabotage.get("unset").map(Node::elements).unwrap_or_default() {
+        if let Some(text) = path.text()
+            && let Err(fault) = edit::unset(&mut spec.node, text, path.extent)
+        {
+            faults.push(*fault);
+        }
+    }
+}

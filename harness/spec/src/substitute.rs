@@ -1,0 +1,267 @@
+//! `${matrix.x}` and `${vars.x}`, replaced in the tree and never in the text, so that places and types stay true.
+//!
+//! References that only a run can resolve (`${namespace}`, `${dir.data}`, `${web.pid}`) stay in the text for
+//! [`resolve`], which also writes `$${` as `${`.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    fault::Fault,
+    node::{Entry, Extent, Node, Value},
+};
+
+/// First words of references that a run resolves, beside the names of workloads and host processes.
+pub const RUN_ROOTS: [&str; 5] = ["namespace", "run", "case", "dir", "host"];
+
+/// What references may name.
+#[derive(Debug, Default)]
+pub struct Scope<'a> {
+    /// Values of `${matrix.NAME}`.
+    pub matrix: BTreeMap<&'a str, &'a Node>,
+    /// Values of `${vars.NAME}`.
+    pub vars: BTreeMap<&'a str, Node>,
+    /// Names of workloads and host processes.
+    pub objects: Vec<&'a str>,
+}
+
+/// A part of a text with references in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'t> {
+    /// Text as it is.
+    Literal(&'t str),
+    /// The name in `${name}`.
+    Reference(&'t str),
+    /// `$${`, which stands for `${`.
+    Escape,
+    /// `${` without an end.
+    Open(&'t str),
+}
+
+/// Takes a text apart.
+pub fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let escaped = rest[..start].ends_with('$');
+        let literal = &rest[..start - usize::from(escaped)];
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        let inner = &rest[start + 2..];
+        if escaped {
+            parts.push(Part::Escape);
+            rest = inner;
+        } else if let Some(end) = inner.find('}') {
+            parts.push(Part::Reference(&inner[..end]));
+            rest = &inner[end + 1..];
+        } else {
+            parts.push(Part::Open(&rest[start..]));
+            rest = "";
+        }
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Literal(rest));
+    }
+    parts
+}
+
+/// A reference that a run does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown reference `${{{0}}}`")]
+pub struct UnknownReference(pub String);
+
+/// Resolves what is left to the run and writes `$${` as `${`.
+///
+/// # Errors
+/// The first reference for which `lookup` has no value.
+pub fn resolve(text: &str, mut lookup: impl FnMut(&str) -> Option<String>) -> Result<String, UnknownReference> {
+    let mut resolved = String::with_capacity(text.len());
+    for part in parts(text) {
+        match part {
+            Part::Literal(literal) | Part::Open(literal) => resolved.push_str(literal),
+            Part::Escape => resolved.push_str("${"),
+            Part::Reference(name) => {
+                resolved.push_str(&lookup(name).ok_or_else(|| UnknownReference(name.to_owned()))?);
+            }
+        }
+    }
+    Ok(resolved)
+}
+
+/// Replaces the references of a tree that are known before a run; what cannot be replaced is a fault and stays.
+pub fn substitute(node: &mut Node, scope: &Scope<'_>, faults: &mut Vec<Fault>) {
+    let extent = node.extent;
+    match &mut node.value {
+        Value::List(elements) => {
+            for element in elements {
+                substitute(element, scope, faults);
+            }
+        }
+        Value::Map(entries) => {
+            for Entry { node, .. } in entries {
+                substitute(node, scope, faults);
+            }
+        }
+        Value::Text(text) if text.contains("${") => {
+            if let Some(value) = scope.text(text, extent, faults) {
+                node.value = value;
+            }
+        }
+        _ => {}
+    }
+}
+
+impl Scope<'_> {
+    /// What a text becomes; `None` if it stays as it is.
+    fn text(&self, text: &str, extent: Extent, faults: &mut Vec<Fault>) -> Option<Value> {
+        let parts = parts(text);
+        if let [Part::Reference(name)] = parts.as_slice() {
+            return Some(self.lookup(name, extent, faults)?.placed(extent).value);
+        }
+        let mut changed = false;
+        let mut joined = String::with_capacity(text.len());
+        for part in parts {
+            match part {
+                Part::Literal(literal) => joined.push_str(literal),
+                Part::Escape => joined.push_str("$${"),
+                Part::Open(open) => {
+                    faults.push(
+                        Fault::new(extent, "a reference has no end")
+                            .hint("expected `}`")
+                            .help("write `$${` for the characters `${`"),
+                    );
+                    joined.push_str(open);
+                }
+                Part::Reference(name) => match self.lookup(name, extent, faults).map(|node| &node.value) {
+                    None => {
+                        joined.push_str("${");
+                        joined.push_str(name);
+                        joined.push('}');
+                    }
+                    Some(value) => {
+                        changed = true;
+                        match value {
+                            Value::Text(text) => joined.push_str(text),
+                            Value::Bool(value) => joined.push_str(&value.to_string()),
+                            Value::Integer(value) => joined.push_str(&value.to_string()),
+                            Value::Float(value) => joined.push_str(&value.to_string()),
+                            Value::Null | Value::List(_) | Value::Map(_) => faults.push(
+                                Fault::new(extent, format!("`${{{name}}}` is not a scalar"))
+                                    .hint("only a whole value can be replaced by a list or map"),
+                            ),
+                        }
+                    }
+                },
+            }
+        }
+        changed.then_some(Value::Text(joined))
+    }
+
+    fn lookup(&self, name: &str, extent: Extent, faults: &mut Vec<Fault>) -> Option<&Node> {
+        let (root, rest) = name.split_once('.').unwrap_or((name, ""));
+        let unknown = || Fault::new(extent, format!("unknown reference `${{{name}}}`"));
+        match root {
+            "matrix" => {
+                let found = self.matrix.get(rest).copied();
+                if found.is_none() {
+                    faults.push(listed(unknown(), rest, "matrix", self.matrix.keys().copied()));
+                }
+                found
+            }
+            "vars" => {
+                let found = self.vars.get(rest);
+                if found.is_none() {
+                    faults.push(listed(unknown(), rest, "vars", self.vars.keys().copied()));
+                }
+                found
+            }
+            root => {
+                if !RUN_ROOTS.contains(&root) && !self.objects.contains(&root) {
+                    let known = ["matrix", "vars"].into_iter().chain(RUN_ROOTS);
+                    let fault = unknown()
+                        .hint("neither matrix, vars, a workload, a host process nor a value of the run")
+                        .help(format!("write `$${{{name}}}` for these characters as they are"))
+                        .suggest(root, known.chain(self.objects.iter().copied()));
+                    faults.push(fault);
+                }
+                None
+            }
+        }
+    }
+}
+
+fn listed<'n>(fault: Fault, written: &str, root: &str, known: impl Iterator<Item = &'n str> + Clone) -> Fault {
+    let names: Vec<_> = known.clone().map(|name| format!("`${{{root}.{name}}}`")).collect();
+    let hint = match names.as_slice() {
+        [] => format!("the spec has no `{root}`"),
+        names => format!("expected one of {}", names.join(", ")),
+    };
+    let fault = fault.hint(hint);
+    match crate::fault::closest(written, known) {
+        Some(name) => fault.help(format!("did you mean `${{{root}.{name}}}`?")),
+        None => fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(value: Value) -> Node {
+        Node {
+            extent: Extent::default(),
+            value,
+        }
+    }
+
+    fn replaced(text: &str) -> (Value, Vec<String>) {
+        let (number, list) = (
+            node(Value::Integer(5)),
+            node(Value::List(vec![node(Value::Bool(true))])),
+        );
+        let scope = Scope {
+            matrix: [("n", &number), ("list", &list)].into(),
+            vars: [("who", node(Value::Text("me".into())))].into(),
+            objects: vec!["web"],
+        };
+        let mut tree = node(Value::Text(text.into()));
+        let mut faults = Vec::new();
+        substitute(&mut tree, &scope, &mut faults);
+        (tree.value, faults.into_iter().map(|fault| fault.message).collect())
+    }
+
+    #[test]
+    fn a_scalar_that_is_one_reference_keeps_its_type() {
+        assert_eq!(replaced("${matrix.n}"), (Value::Integer(5), vec![]));
+        assert!(matches!(replaced("${matrix.list}"), (Value::List(_), faults) if faults.is_empty()));
+    }
+
+    #[test]
+    fn references_within_a_text_are_joined() {
+        assert_eq!(
+            replaced("a${matrix.n}-${vars.who}."),
+            (Value::Text("a5-me.".into()), vec![])
+        );
+    }
+
+    #[test]
+    fn what_a_run_resolves_stays() {
+        let text = "${web.pid} ${namespace} ${dir.data}/x $${HOME}";
+        assert_eq!(replaced(text), (Value::Text(text.into()), vec![]));
+    }
+
+    #[test]
+    fn unknown_names_are_faults() {
+        assert_eq!(replaced("${matrix.m}").1, ["unknown reference `${matrix.m}`"]);
+        assert_eq!(replaced("x ${nobody.pid}").1, ["unknown reference `${nobody.pid}`"]);
+        assert_eq!(replaced("x ${matrix.list}").1, ["`${matrix.list}` is not a scalar"]);
+        assert_eq!(replaced("x ${matrix").1, ["a reference has no end"]);
+    }
+
+    #[test]
+    fn a_run_resolves_the_rest_and_the_escape() {
+        let lookup = |name: &str| (name == "web.pid").then(|| "7".to_owned());
+        assert_eq!(resolve("/proc/${web.pid} $${HOME}", lookup).unwrap(), "/proc/7 ${HOME}");
+        assert_eq!(resolve("${x}", lookup), Err(UnknownReference("x".into())));
+    }
+}

@@ -1,0 +1,412 @@
+//! Which cases a run consists of: each spec times its matrix times the subjects, less what was not asked for. Pure.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use record::{CaseHeader, CheckHeader};
+use serde::{Deserialize, Serialize};
+use spec::{Fault, Step, Target, Test};
+
+pub mod select;
+
+pub use select::{LabelSelector, ParseSelector, Pattern};
+
+/// Everything that the guard needs to drive one case. Travels as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    /// What the record says about it.
+    pub header: CaseHeader,
+    /// The test, with matrix values, variables and sabotage put in.
+    pub spec: Test,
+    /// The folder of the spec file, to which its paths are relative.
+    pub base: PathBuf,
+    /// Checks that are known to fail on the subject, and why.
+    pub known: BTreeMap<String, String>,
+}
+
+/// A spec file as it was read.
+#[derive(Debug)]
+pub struct SpecFile {
+    /// Its path as it was given or found.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
+    /// What it holds.
+    pub loaded: spec::Loaded,
+}
+
+/// What was asked for; everything, unless told.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// All of these must hold for the labels of a test.
+    pub labels: Vec<LabelSelector>,
+    /// One of these must match `test`, `test.case`, `test.case.check` or the id of the case.
+    pub names: Vec<Pattern>,
+    /// Which faults are put in.
+    pub sabotage: Sabotaging,
+}
+
+/// Which faults are put into the specs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sabotaging {
+    /// None: the cases as they are.
+    #[default]
+    None,
+    /// The sabotage with this id; tests that have none by this name are not selected.
+    Only(String),
+    /// Each sabotage of each test, beside the cases as they are.
+    Each,
+}
+
+/// The cases of a run, in order.
+#[derive(Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// How many cases there are beside these.
+    pub not_selected: usize,
+}
+
+/// Name of the subject of tests of the host itself.
+pub const HOST: &str = "host";
+
+/// Makes the cases of specs. A test that is for a runtime makes one case of each variant and subject; one that is for
+/// the host only makes one case of each variant.
+///
+/// # Errors
+/// All faults of the files, among them test names that stand in two of them.
+pub fn expand(
+    files: &[SpecFile],
+    selection: &Selection,
+    subjects: &[String],
+    offered: &[Target],
+) -> Result<Plan, Vec<Fault>> {
+    let mut faults: Vec<Fault> = files
+        .iter()
+        .flat_map(|file| file.loaded.faults.iter().cloned())
+        .collect();
+    faults.extend(repeated_names(files));
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut plan = Plan::default();
+    for file in files {
+        for document in &file.loaded.documents {
+            let sabotages: Vec<Option<&str>> = match &selection.sabotage {
+                Sabotaging::None => vec![None],
+                Sabotaging::Only(id) => vec![Some(id.as_str())],
+                Sabotaging::Each => std::iter::once(None)
+                    .chain(document.sabotages.iter().map(|id| Some(id.as_str())))
+                    .collect(),
+            };
+            for variant in document.variants() {
+                for sabotage in &sabotages {
+                    if sabotage.is_some_and(|id| !document.sabotages.iter().any(|known| known == id)) {
+                        plan.not_selected += 1;
+                        continue;
+                    }
+                    let decoded = match document.decode(&variant, *sabotage) {
+                        Ok(decoded) => decoded,
+                        Err(more) => {
+                            faults.extend(more);
+                            continue;
+                        }
+                    };
+                    for (subject, target) in seats(&decoded.spec, subjects, offered) {
+                        let case = case(file, &decoded, &variant, *sabotage, subject, target);
+                        if selection.has(&case, &variant) {
+                            plan.cases.push(case);
+                        } else {
+                            plan.not_selected += 1;
+                        }
+                    }
+                    if seats(&decoded.spec, subjects, offered).is_empty() {
+                        plan.not_selected += 1;
+                    }
+                }
+            }
+        }
+    }
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+/// The subjects on which a test runs, and as what.
+fn seats<'s>(test: &Test, subjects: &'s [String], offered: &[Target]) -> Vec<(&'s str, Target)> {
+    let wanted = |target| offered.contains(&target) && test.targets.iter().any(|t| t.value == target);
+    if wanted(Target::Runtime) {
+        subjects.iter().map(|name| (name.as_str(), Target::Runtime)).collect()
+    } else if wanted(Target::Cluster) {
+        subjects.iter().map(|name| (name.as_str(), Target::Cluster)).collect()
+    } else if wanted(Target::Host) {
+        vec![(HOST, Target::Host)]
+    } else {
+        Vec::new()
+    }
+}
+
+fn repeated_names(files: &[SpecFile]) -> Vec<Fault> {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for file in files {
+        for document in &file.loaded.documents {
+            let Some(other) = seen.insert(&document.name, &file.path) else {
+                continue;
+            };
+            // Within a file it is among the faults of the file.
+            if other != file.path {
+                let fault = Fault::new(
+                    document.name_extent(),
+                    format!("duplicate test name `{}`", document.name),
+                )
+                .hint(format!("it is the name of the test in {other} already"));
+                faults.push(Fault {
+                    file: file.path.clone(),
+                    ..fault
+                });
+            }
+        }
+    }
+    faults
+}
+
+fn case(
+    file: &SpecFile,
+    document: &spec::Document,
+    variant: &spec::Variant,
+    sabotage: Option<&str>,
+    subject: &str,
+    target: Target,
+) -> Case {
+    let test = &document.metadata.name.value;
+    let mut id = test.clone();
+    let label = variant.label();
+    if !label.is_empty() {
+        id = format!("{id}[{label}]");
+    }
+    if let Some(sabotage) = sabotage {
+        id = format!("{id}+{sabotage}");
+    }
+    let known = document
+        .spec
+        .known_failures
+        .iter()
+        .filter(|known| known.subject == subject);
+    Case {
+        header: CaseHeader {
+            id: format!("{id}@{subject}"),
+            test: test.clone(),
+            file: file.path.clone(),
+            description: document.spec.description.clone(),
+            labels: document.metadata.labels.clone(),
+            matrix: variant.matrix.clone(),
+            subject: subject.to_owned(),
+            target: match target {
+                Target::Runtime => "runtime",
+                Target::Cluster => "cluster",
+                Target::Host => "host",
+            }
+            .to_owned(),
+            sabotage: sabotage.map(str::to_owned),
+            checks: steps(&document.spec)
+                .flat_map(|step| &step.expect)
+                .map(|check| CheckHeader {
+                    id: check.id.value.clone(),
+                    at: format!("{}:{}:{}", file.path, check.at.line, check.at.column),
+                    about: check.subject.key().to_owned(),
+                })
+                .collect(),
+            t: 0.0,
+        },
+        known: known
+            .flat_map(|known| known.checks.iter().map(|id| (id.value.clone(), known.reason.clone())))
+            .collect(),
+        base: Path::new(&file.path).parent().map(Path::to_owned).unwrap_or_default(),
+        spec: document.spec.clone(),
+    }
+}
+
+fn steps(test: &Test) -> impl Iterator<Item = &Step> {
+    [&test.setup, &test.steps, &test.teardown, &test.on_failure]
+        .into_iter()
+        .flatten()
+        .map(|step| &step.value)
+}
+
+impl Selection {
+    /// Whether a case was asked for.
+    fn has(&self, case: &Case, variant: &spec::Variant) -> bool {
+        let labels = &case.header.labels;
+        if !self.labels.iter().all(|selector| selector.holds(labels)) {
+            return false;
+        }
+        if self.names.is_empty() {
+            return true;
+        }
+        let (test, label) = (&case.header.test, variant.label());
+        let whole = case.header.id.clone();
+        let without_subject = whole.rsplit_once('@').map_or(whole.as_str(), |(id, _)| id).to_owned();
+        let mut names = vec![test.clone(), format!("{test}.{label}"), whole, without_subject];
+        for check in &case.header.checks {
+            names.push(format!("{test}.{label}.{}", check.id));
+            if label.is_empty() {
+                names.push(format!("{test}.{}", check.id));
+            }
+        }
+        self.names
+            .iter()
+            .any(|pattern| names.iter().any(|name| pattern.matches(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec_file(path: &str, name: &str, area: &str) -> SpecFile {
+        let text = format!(
+            r#"
+apiVersion: plimsoll.dev/v1
+kind: Test
+metadata: {{name: {name}, labels: {{area: {area}}}}}
+spec:
+  description: It is limited.
+  targets: [runtime]
+  matrix: {{limit: [32Mi, 64Mi]}}
+  workloads:
+    hog: {{container: {{image: plimsoll/probe, args: [sleep, "9"], resources: {{limits: {{memory: "${{matrix.limit}}"}}}}}}}}
+  steps:
+  - start: [hog]
+    expect:
+    - {{id: limited, on: hog, cgroup: {{memory.max: "${{matrix.limit}}"}}}}
+  sabotage:
+  - id: no-limit
+    unset: [workloads.hog.container.resources.limits.memory]
+    mustFail: [limited]
+  knownFailures:
+  - {{subject: crun, checks: [limited], reason: it rounds up}}
+"#
+        );
+        let loaded = spec::load(&text, path);
+        assert_eq!(loaded.faults, [], "{text}");
+        SpecFile {
+            path: path.into(),
+            text,
+            sha256: String::new(),
+            loaded,
+        }
+    }
+
+    fn ids(plan: &Plan) -> Vec<&str> {
+        plan.cases.iter().map(|case| case.header.id.as_str()).collect()
+    }
+
+    fn expanded(selection: &Selection, subjects: &[&str]) -> Plan {
+        let files = [
+            spec_file("specs/a.yaml", "oom", "cgroup"),
+            spec_file("b.yaml", "other", "x"),
+        ];
+        let subjects: Vec<_> = subjects.iter().map(|&name| name.to_owned()).collect();
+        expand(&files, selection, &subjects, &[Target::Runtime]).unwrap()
+    }
+
+    #[test]
+    fn each_variant_and_subject_is_a_case_with_its_own_id() {
+        let plan = expanded(&Selection::default(), &["bundled", "crun"]);
+        assert_eq!(
+            ids(&plan)[..4],
+            [
+                "oom[limit=32Mi]@bundled",
+                "oom[limit=32Mi]@crun",
+                "oom[limit=64Mi]@bundled",
+                "oom[limit=64Mi]@crun"
+            ]
+        );
+        let crun = &plan.cases[1];
+        assert_eq!(crun.known["limited"], "it rounds up");
+        assert!(plan.cases[0].known.is_empty());
+        assert_eq!(crun.base, Path::new("specs"));
+        assert_eq!(crun.header.checks[0].at, "specs/a.yaml:14:7");
+        assert_eq!(crun.header.checks[0].about, "cgroup");
+    }
+
+    #[test]
+    fn a_case_travels_as_json() {
+        let plan = expanded(&Selection::default(), &["bundled"]);
+        for case in plan.cases {
+            let text = serde_json::to_string(&case).unwrap();
+            assert_eq!(serde_json::from_str::<Case>(&text).unwrap(), case);
+        }
+    }
+
+    #[test]
+    fn labels_and_names_select_and_the_rest_is_counted() {
+        let selection = Selection {
+            labels: vec!["area=cgroup".parse().unwrap()],
+            names: vec![Pattern::new("oom.*64Mi.limited")],
+            ..Selection::default()
+        };
+        let plan = expanded(&selection, &["bundled"]);
+        assert_eq!(ids(&plan), ["oom[limit=64Mi]@bundled"]);
+        assert_eq!(plan.not_selected, 3);
+        for (pattern, count) in [
+            ("oom", 2),
+            ("o*", 4),
+            ("*.limit=32Mi", 2),
+            ("oom[limit=32Mi]@bundled", 1),
+            ("nothing", 0),
+        ] {
+            let selection = Selection {
+                names: vec![Pattern::new(pattern)],
+                ..Selection::default()
+            };
+            assert_eq!(expanded(&selection, &["bundled"]).cases.len(), count, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn sabotage_is_in_the_id_and_in_the_spec() {
+        let selection = Selection {
+            sabotage: Sabotaging::Only("no-limit".into()),
+            ..Selection::default()
+        };
+        let plan = expanded(&selection, &["bundled"]);
+        assert_eq!(plan.cases.len(), 4);
+        let case = &plan.cases[0];
+        assert_eq!(case.header.id, "oom[limit=32Mi]+no-limit@bundled");
+        let spec::Workload::Container(container) = &case.spec.workloads["hog"].value else {
+            panic!("not a container");
+        };
+        assert_eq!(container.resources.as_ref().unwrap().limits.memory, None);
+        let each = Selection {
+            sabotage: Sabotaging::Each,
+            ..Selection::default()
+        };
+        assert_eq!(expanded(&each, &["bundled"]).cases.len(), 8);
+        let unknown = Selection {
+            sabotage: Sabotaging::Only("unknown".into()),
+            ..Selection::default()
+        };
+        let plan = expanded(&unknown, &["bundled"]);
+        assert_eq!((plan.cases.len(), plan.not_selected), (0, 4));
+    }
+
+    #[test]
+    fn targets_that_are_not_offered_are_not_selected() {
+        let files = [spec_file("a.yaml", "oom", "cgroup")];
+        let subjects = ["bundled".to_owned()];
+        let plan = expand(&files, &Selection::default(), &subjects, &[Target::Host]).unwrap();
+        assert_eq!((plan.cases.len(), plan.not_selected), (0, 2));
+    }
+
+    #[test]
+    fn a_name_in_two_files_is_a_fault() {
+        let files = [spec_file("a.yaml", "oom", "x"), spec_file("b.yaml", "oom", "x")];
+        let faults = expand(&files, &Selection::default(), &[], &[]).unwrap_err();
+        assert_eq!(faults[0].to_string(), "b.yaml:4:18: duplicate test name `oom`");
+    }
+}
