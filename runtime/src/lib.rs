@@ -1,1 +1,3 @@
 //! The bundled OCI runtime: synchronous, single-threaded, one file per verb.
+
+pub mod cgroup;

@@ -4,6 +4,8 @@
 extern crate alloc;
 
 #[cfg(feature = "std")]
+pub mod bpf;
+#[cfg(feature = "std")]
 pub mod fork;
 pub mod freestanding;
 #[cfg(feature = "std")]
@@ -12,3 +14,5 @@ pub mod launch;
 pub mod mount_attr;
 #[cfg(feature = "std")]
 pub mod signals;
+pub mod seccomp;
+mod syscall;
