@@ -1,1 +1,96 @@
-//! Reports from one record: terminal table, JSON, JUnit XML, TAP.
+//! Reports from one record: terminal table, JSON, JUnit XML, TAP 14; and the difference between two records.
+//!
+//! Everything here is a pure function of the events of a `run.jsonl`: no files, no clock.
+
+mod diff;
+mod json;
+mod junit;
+mod run;
+mod table;
+mod tap;
+
+use std::{fmt, str::FromStr};
+
+use record::Event;
+
+pub use diff::{Difference, diff};
+pub use run::{Case, Outcome, Run, Word};
+pub use table::Look;
+
+/// A form in which a run is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// A table for people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// JUnit XML: a suite for each subject, a test case for each check.
+    Junit,
+    /// TAP version 14: a subtest for each case.
+    Tap,
+}
+
+/// Why a report cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The events are not those of a run.
+    #[error("the record does not begin with a `run` event")]
+    NotARun,
+    /// The document cannot be serialised.
+    #[error("failed to write the report as JSON")]
+    Json(#[source] serde_json::Error),
+    /// The document cannot be serialised.
+    #[error("failed to write the report as JUnit XML")]
+    Junit(#[source] quick_junit::SerializeError),
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Table, Self::Json, Self::Junit, Self::Tap];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Junit => "junit",
+            Self::Tap => "tap",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format `{0}`: expected `table`, `json`, `junit` or `tap`")]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name() == text)
+            .ok_or_else(|| UnknownFormat(text.to_owned()))
+    }
+}
+
+/// The events of a run in a format. `look` is for the table alone.
+///
+/// # Errors
+/// [`ReportError`] if the events are not those of a run or the document cannot be serialised.
+pub fn render(format: Format, events: &[Event], look: &Look) -> Result<String, ReportError> {
+    let run = Run::of(events).ok_or(ReportError::NotARun)?;
+    match format {
+        Format::Table => Ok(table::table(&run, look)),
+        Format::Json => json::json(&run),
+        Format::Junit => junit::junit(&run),
+        Format::Tap => Ok(tap::tap(&run)),
+    }
+}

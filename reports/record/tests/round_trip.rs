@@ -1,0 +1,297 @@
+//! Every event that is written is read back as it was.
+
+use std::collections::BTreeMap;
+
+use record::{
+    CaseHeader, CheckHeader, Event, Host, Seen, SubjectInfo, Tally, Verdict,
+    seen::{CgroupValue, KernelState, MountSeen, ProcessSeen},
+};
+use serde_json::json;
+
+fn every_seen() -> Vec<Seen> {
+    vec![
+        Seen::State {
+            runtime: Some("running".into()),
+            kernel: KernelState {
+                pid: Some(7),
+                alive: true,
+                payload: true,
+                frozen: false,
+                in_cgroup: Some(true),
+            },
+        },
+        Seen::State {
+            runtime: None,
+            kernel: KernelState::default(),
+        },
+        Seen::Exit {
+            running: false,
+            code: Some(137),
+            signal: Some("SIGKILL".into()),
+            reason: Some("OOMKilled".into()),
+            source: "waitid".into(),
+        },
+        Seen::Output {
+            stdout: "a\u{0}\n\"".into(),
+            stderr: "\u{fffd}".into(),
+        },
+        Seen::Report {
+            values: Some(json!({"a": [1, null, {"b": 0.1}]})),
+        },
+        Seen::Report { values: None },
+        Seen::Processes {
+            list: vec![ProcessSeen {
+                pid: 1,
+                ppid: 0,
+                uid: 65534,
+                state: "S".into(),
+                args: vec!["a b".into()],
+                is: Some("app".into()),
+            }],
+            source: "/proc".into(),
+        },
+        Seen::Namespaces {
+            target: [("pid".to_owned(), 4_026_531_836)].into(),
+            others: [("host".to_owned(), [("pid".to_owned(), u64::from(u32::MAX))].into())].into(),
+            source: "/proc/1/ns".into(),
+        },
+        Seen::Mounts {
+            list: vec![MountSeen {
+                kind: "proc".into(),
+                ..MountSeen::default()
+            }],
+            source: "/proc/1/mountinfo".into(),
+        },
+        Seen::Cgroup {
+            values: [
+                (
+                    "memory.limit".to_owned(),
+                    CgroupValue {
+                        file: "f".into(),
+                        value: Some(json!("max")),
+                    },
+                ),
+                (
+                    "memory.peak".to_owned(),
+                    CgroupValue {
+                        file: "f".into(),
+                        value: None,
+                    },
+                ),
+            ]
+            .into(),
+        },
+        Seen::Network {
+            interfaces: vec!["lo".into()],
+            up: vec![],
+            routes: vec!["0.0.0.0/0".into()],
+            listening: vec!["unix:@x".into()],
+        },
+        Seen::File {
+            exists: true,
+            kind: Some("file".into()),
+            content: Some("x".into()),
+            mode: Some("0644".into()),
+            uid: Some(0),
+            gid: Some(0),
+            size: Some(1),
+            entries: None,
+        },
+        Seen::Samples {
+            values: vec![0.1 + 0.2, 1e-300, f64::MAX],
+            unit: "%".into(),
+            complete: false,
+        },
+        Seen::Absent { what: "w".into() },
+        Seen::Unmeasured { why: "y".into() },
+    ]
+}
+
+fn every_verdict() -> Vec<Verdict> {
+    vec![
+        Verdict::Pass { seen: "s".into() },
+        Verdict::Fail {
+            want: "w".into(),
+            got: "g".into(),
+            because: None,
+        },
+        Verdict::Fail {
+            want: "w".into(),
+            got: "g".into(),
+            because: Some("b".into()),
+        },
+        Verdict::Skip {
+            requirement: "r".into(),
+            seen: "s".into(),
+        },
+        Verdict::Inconclusive {
+            n: 60,
+            interval: [f64::MIN, 0.1 + 0.2],
+            more: "m".into(),
+        },
+        Verdict::Error { message: "e".into() },
+    ]
+}
+
+fn every_event() -> Vec<Event> {
+    let case = || "t[limit=32Mi]@bundled".to_owned();
+    let mut events = vec![
+        Event::Run {
+            version: record::VERSION,
+            id: "0001".into(),
+            started: "2026-01-02T03:04:05Z".into(),
+            plimsoll: "0.1.0".into(),
+            argv: vec!["plimsoll".into()],
+            host: Host {
+                kernel: "6.18".into(),
+                memory: u64::MAX,
+                ..Host::default()
+            },
+            subjects: vec![SubjectInfo::default()],
+        },
+        Event::Spec {
+            file: "specs/a.yaml".into(),
+            sha256: "00".into(),
+            text: "a: \"b\"\n---\n".into(),
+        },
+        Event::Case(Box::new(CaseHeader {
+            id: case(),
+            test: "t".into(),
+            file: "specs/a.yaml".into(),
+            description: "d".into(),
+            labels: [("area".to_owned(), "cgroup".to_owned())].into(),
+            matrix: [("limit".to_owned(), json!("32Mi"))].into(),
+            subject: "bundled".into(),
+            target: "runtime".into(),
+            sabotage: Some("s".into()),
+            checks: vec![CheckHeader {
+                id: "c".into(),
+                at: "specs/a.yaml:1:2".into(),
+                about: "exit".into(),
+            }],
+            t: 0.125,
+        })),
+        Event::Step {
+            case: case(),
+            phase: "steps".into(),
+            index: 3,
+            name: "n".into(),
+            t: 1.5,
+        },
+        Event::Act {
+            case: case(),
+            what: "kill c SIGKILL".into(),
+            code: Some(-1),
+            stdout: String::new(),
+            stderr: "no\n".into(),
+            t0: 1.0,
+            t1: 2.0,
+        },
+        Event::Broken {
+            case: case(),
+            phase: "setup".into(),
+            index: 0,
+            subject: true,
+            message: "m".into(),
+        },
+        Event::Unmet {
+            case: case(),
+            step: Some(("steps".into(), 1)),
+            check: Some("c".into()),
+            requirement: "swap: true".into(),
+            seen: "no swap".into(),
+            fault: false,
+        },
+        Event::Evidence {
+            case: case(),
+            name: "config.json".into(),
+            text: "{}".into(),
+        },
+        Event::CaseEnd {
+            case: case(),
+            took: 1.25,
+            overhead: 0.5,
+            leftovers: vec!["/sys/fs/cgroup/x".into()],
+        },
+        Event::RunEnd {
+            exit: 1,
+            tally: Tally {
+                pass: 1,
+                ..Tally::default()
+            },
+            took: 3.0,
+        },
+    ];
+    for (n, seen) in every_seen().into_iter().enumerate() {
+        events.push(Event::Look {
+            case: case(),
+            phase: "steps".into(),
+            index: 0,
+            n: n as u64,
+            t: 0.1,
+            seen: BTreeMap::from([("c".to_owned(), seen)]),
+        });
+    }
+    for verdict in every_verdict() {
+        for known in [None, Some("reason".to_owned())] {
+            events.push(Event::Verdict {
+                case: case(),
+                check: "c".into(),
+                verdict: verdict.clone(),
+                looks: 7,
+                known,
+            });
+        }
+    }
+    events
+}
+
+/// Names every kind of event, so that a new one is felt here.
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Run { .. } => "run",
+        Event::Spec { .. } => "spec",
+        Event::Case(_) => "case",
+        Event::Step { .. } => "step",
+        Event::Act { .. } => "act",
+        Event::Look { .. } => "look",
+        Event::Broken { .. } => "broken",
+        Event::Unmet { .. } => "unmet",
+        Event::Evidence { .. } => "evidence",
+        Event::Verdict { .. } => "verdict",
+        Event::CaseEnd { .. } => "caseEnd",
+        Event::RunEnd { .. } => "runEnd",
+    }
+}
+
+#[test]
+fn every_event_is_read_back_as_it_was_written() {
+    let events = every_event();
+    let kinds: std::collections::BTreeSet<_> = events.iter().map(kind).collect();
+    assert_eq!(kinds.len(), 12);
+    let mut text = String::new();
+    for event in &events {
+        let line = serde_json::to_string(event).unwrap();
+        assert!(!line.contains('\n'), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["event"], kind(event));
+        text.push_str(&line);
+        text.push('\n');
+    }
+    assert_eq!(record::read(text.as_bytes()).unwrap(), events);
+}
+
+#[test]
+fn a_verdict_lies_flat_in_its_event() {
+    let event = Event::Verdict {
+        case: "c".into(),
+        check: "k".into(),
+        verdict: Verdict::Pass { seen: "s".into() },
+        looks: 1,
+        known: None,
+    };
+    assert_eq!(
+        serde_json::to_value(&event).unwrap(),
+        json!({"event": "verdict", "case": "c", "check": "k", "verdict": "pass", "seen": "s", "looks": 1})
+    );
+}

@@ -1,0 +1,105 @@
+//! One JSON document for programs.
+
+use std::collections::BTreeMap;
+
+use record::{Host, SubjectInfo, Tally, Verdict};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{ReportError, run::Run};
+
+/// Version of this document; it rises when a field changes its meaning.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    version: u32,
+    run: &'a str,
+    started: &'a str,
+    plimsoll: &'a str,
+    host: &'a Host,
+    subjects: &'a [SubjectInfo],
+    exit: Option<u8>,
+    took: Option<f64>,
+    tally: Tally,
+    cases: Vec<CaseDocument<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CaseDocument<'a> {
+    id: &'a str,
+    test: &'a str,
+    file: &'a str,
+    description: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    matrix: &'a BTreeMap<String, Value>,
+    subject: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sabotage: Option<&'a str>,
+    took: Option<f64>,
+    overhead: Option<f64>,
+    leftovers: &'a [String],
+    checks: Vec<CheckDocument<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckDocument<'a> {
+    id: &'a str,
+    at: &'a str,
+    about: &'a str,
+    looks: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<&'a str>,
+    /// `null` if the run ended before there was a verdict.
+    outcome: Option<&'a Verdict>,
+}
+
+pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
+    let cases = run
+        .cases
+        .iter()
+        .map(|case| CaseDocument {
+            id: &case.header.id,
+            test: &case.header.test,
+            file: &case.header.file,
+            description: &case.header.description,
+            labels: &case.header.labels,
+            matrix: &case.header.matrix,
+            subject: &case.header.subject,
+            sabotage: case.header.sabotage.as_deref(),
+            took: case.took.map(|(took, _)| took),
+            overhead: case.took.map(|(_, overhead)| overhead),
+            leftovers: case.leftovers,
+            checks: case
+                .outcomes
+                .iter()
+                .map(|outcome| CheckDocument {
+                    id: outcome.id,
+                    at: outcome.at,
+                    about: outcome.about,
+                    looks: outcome.looks,
+                    known: outcome.known,
+                    outcome: outcome.verdict,
+                })
+                .collect(),
+        })
+        .collect();
+    let document = Document {
+        version: VERSION,
+        run: run.id,
+        started: run.started,
+        plimsoll: run.plimsoll,
+        host: run.host,
+        subjects: run.subjects,
+        exit: run.exit,
+        took: run.took,
+        tally: run.tally,
+        cases,
+    };
+    let mut text = serde_json::to_string_pretty(&document).map_err(ReportError::Json)?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,247 @@
+//! A run as reports see it: events sorted into cases and checks.
+
+use record::{CaseHeader, CheckHeader, Event, Host, SubjectInfo, Tally, Verdict};
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct Run<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Wall clock at its start, RFC 3339.
+    pub started: &'a str,
+    /// Version of plimsoll.
+    pub plimsoll: &'a str,
+    /// The host.
+    pub host: &'a Host,
+    /// The subjects.
+    pub subjects: &'a [SubjectInfo],
+    /// Its cases, as they began.
+    pub cases: Vec<Case<'a>>,
+    /// Counts of the verdicts.
+    pub tally: Tally,
+    /// Exit code; `None` if the run never came to its end.
+    pub exit: Option<u8>,
+    /// How long it took, milliseconds; `None` if the run never came to its end.
+    pub took: Option<f64>,
+}
+
+/// A case.
+#[derive(Debug, Clone)]
+pub struct Case<'a> {
+    /// What it is.
+    pub header: &'a CaseHeader,
+    /// What became of its checks, in the order of the spec.
+    pub outcomes: Vec<Outcome<'a>>,
+    /// Names of the evidence kept.
+    pub evidence: Vec<&'a str>,
+    /// Duration and overhead in milliseconds; `None` if the case never came to its end.
+    pub took: Option<(f64, f64)>,
+    /// What could not be removed.
+    pub leftovers: &'a [String],
+}
+
+/// What became of a check.
+#[derive(Debug, Clone)]
+pub struct Outcome<'a> {
+    /// Id of the check.
+    pub id: &'a str,
+    /// `file:line:column`; empty for a failure that belongs to no check of the spec.
+    pub at: &'a str,
+    /// The subject key; empty for a failure that belongs to no check of the spec.
+    pub about: &'a str,
+    /// The verdict; `None` if the run ended before there was one.
+    pub verdict: Option<&'a Verdict>,
+    /// How many looks it rests on.
+    pub looks: u64,
+    /// The reason for which the spec expects a failure.
+    pub known: Option<&'a str>,
+}
+
+/// The word that a report puts in front of a check or a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// Passed.
+    Pass,
+    /// Not looked at.
+    Skip,
+    /// Failed as the spec says that this subject does.
+    Known,
+    /// The samples do not decide.
+    Inconclusive,
+    /// Passed although the spec says that this subject fails.
+    Unexpected,
+    /// Failed.
+    Fail,
+    /// Not measured.
+    Error,
+}
+
+impl Word {
+    /// As printed.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Skip => "SKIP",
+            Self::Known => "KNOWN",
+            Self::Inconclusive => "OPEN",
+            Self::Unexpected => "XPASS",
+            Self::Fail => "FAIL",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+impl Outcome<'_> {
+    /// The word for it. A check without a verdict was not measured.
+    pub fn word(&self) -> Word {
+        match (self.verdict, self.known) {
+            (Some(Verdict::Pass { .. }), None) => Word::Pass,
+            (Some(Verdict::Pass { .. }), Some(_)) => Word::Unexpected,
+            (Some(Verdict::Fail { .. }), None) => Word::Fail,
+            (Some(Verdict::Fail { .. }), Some(_)) => Word::Known,
+            (Some(Verdict::Skip { .. }), _) => Word::Skip,
+            (Some(Verdict::Inconclusive { .. }), _) => Word::Inconclusive,
+            (Some(Verdict::Error { .. }) | None, _) => Word::Error,
+        }
+    }
+}
+
+impl Case<'_> {
+    /// The word for the case: the worst of its checks, but a skip among passes is a pass.
+    pub fn word(&self) -> Word {
+        let worst = self.outcomes.iter().map(Outcome::word).max();
+        match worst {
+            Some(Word::Skip) if self.count(Word::Pass) > 0 => Word::Pass,
+            Some(word) => word,
+            // Nothing looked, nothing passed.
+            None => Word::Error,
+        }
+    }
+
+    /// How many checks have this word.
+    pub fn count(&self, word: Word) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.word() == word).count()
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Sorts the events of a record. `None` if they do not begin with `run`.
+    pub fn of(events: &'a [Event]) -> Option<Self> {
+        let Some(Event::Run {
+            id,
+            started,
+            plimsoll,
+            host,
+            subjects,
+            ..
+        }) = events.first()
+        else {
+            return None;
+        };
+        let mut run = Self {
+            id,
+            started,
+            plimsoll,
+            host,
+            subjects,
+            cases: Vec::new(),
+            tally: Tally::default(),
+            exit: None,
+            took: None,
+        };
+        for event in &events[1..] {
+            match event {
+                Event::Case(header) => run.cases.push(Case {
+                    header,
+                    outcomes: header.checks.iter().map(unjudged).collect(),
+                    evidence: Vec::new(),
+                    took: None,
+                    leftovers: &[],
+                }),
+                Event::Verdict {
+                    case,
+                    check,
+                    verdict,
+                    looks,
+                    known,
+                } => {
+                    run.tally.count(verdict, known.is_some());
+                    if let Some(case) = run.case(case) {
+                        case.judged(check, verdict, *looks, known.as_deref());
+                    }
+                }
+                Event::Evidence { case, name, .. } => {
+                    if let Some(case) = run.case(case) {
+                        case.evidence.push(name);
+                    }
+                }
+                Event::CaseEnd {
+                    case,
+                    took,
+                    overhead,
+                    leftovers,
+                } => {
+                    if let Some(case) = run.case(case) {
+                        case.took = Some((*took, *overhead));
+                        case.leftovers = leftovers;
+                    }
+                }
+                Event::RunEnd { exit, took, .. } => {
+                    run.exit = Some(*exit);
+                    run.took = Some(*took);
+                }
+                Event::Run { .. }
+                | Event::Spec { .. }
+                | Event::Step { .. }
+                | Event::Act { .. }
+                | Event::Look { .. }
+                | Event::Broken { .. }
+                | Event::Unmet { .. } => {}
+            }
+        }
+        Some(run)
+    }
+
+    fn case(&mut self, id: &str) -> Option<&mut Case<'a>> {
+        self.cases.iter_mut().rev().find(|case| case.header.id == id)
+    }
+
+    /// Every check with its case.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&Case<'a>, &Outcome<'a>)> {
+        self.cases
+            .iter()
+            .flat_map(|case| case.outcomes.iter().map(move |outcome| (case, outcome)))
+    }
+}
+
+fn unjudged(header: &CheckHeader) -> Outcome<'_> {
+    Outcome {
+        id: &header.id,
+        at: &header.at,
+        about: &header.about,
+        verdict: None,
+        looks: 0,
+        known: None,
+    }
+}
+
+impl<'a> Case<'a> {
+    fn judged(&mut self, check: &'a str, verdict: &'a Verdict, looks: u64, known: Option<&'a str>) {
+        let found = self.outcomes.iter().position(|outcome| outcome.id == check);
+        let at = found.unwrap_or_else(|| {
+            self.outcomes.push(Outcome {
+                id: check,
+                at: "",
+                about: "",
+                verdict: None,
+                looks: 0,
+                known: None,
+            });
+            self.outcomes.len() - 1
+        });
+        let outcome = &mut self.outcomes[at];
+        outcome.verdict = Some(verdict);
+        outcome.looks = looks;
+        outcome.known = known;
+    }
+}

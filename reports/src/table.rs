@@ -1,0 +1,332 @@
+//! The verdict table for people at a terminal.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use record::{Tally, Verdict};
+use tabled::{
+    builder::Builder,
+    settings::{Alignment, Padding, Style, object::Columns},
+};
+
+use crate::run::{Case, Outcome, Run, Word};
+
+/// How the table looks.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// With ANSI colours.
+    pub colour: bool,
+    /// Passes are listed with what was seen.
+    pub passes: bool,
+    /// Where the record lies, for the `evidence` lines.
+    pub record: Option<String>,
+}
+
+pub(crate) fn table(run: &Run<'_>, look: &Look) -> String {
+    let mut out = String::new();
+    head(&mut out, run);
+    cases(&mut out, run, look);
+    for (case, outcome) in run.outcomes() {
+        detail(&mut out, run, case, outcome, look);
+    }
+    leftovers(&mut out, run);
+    known(&mut out, run, look);
+    skips(&mut out, run, look);
+    foot(&mut out, run, look);
+    out
+}
+
+/// Milliseconds as a person reads them.
+pub(crate) fn duration(milliseconds: f64) -> String {
+    if milliseconds < 1000.0 {
+        format!("{milliseconds:.0}ms")
+    } else if milliseconds < 60_000.0 {
+        format!("{:.1}s", milliseconds / 1000.0)
+    } else {
+        let seconds = (milliseconds / 1000.0).round() as u64;
+        format!("{}m{:02}s", seconds / 60, seconds % 60)
+    }
+}
+
+fn paint(word: Word, text: &str, look: &Look) -> String {
+    if !look.colour {
+        return text.to_owned();
+    }
+    let code = match word {
+        Word::Pass => "32",
+        Word::Skip | Word::Known => "33",
+        Word::Inconclusive => "35",
+        Word::Unexpected | Word::Fail | Word::Error => "31;1",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+fn head(out: &mut String, run: &Run<'_>) {
+    let host = run.host;
+    let subjects: Vec<String> = run
+        .subjects
+        .iter()
+        .map(|subject| match subject.version.as_str() {
+            "" => subject.name.clone(),
+            version => format!("{} ({version})", subject.name),
+        })
+        .collect();
+    let _ = writeln!(
+        out,
+        "run {} · plimsoll {} · Linux {} {}, {} CPUs, cgroup {}, uid {} · {}\n",
+        run.id,
+        run.plimsoll,
+        host.kernel,
+        host.machine,
+        host.cpus,
+        host.cgroup,
+        host.uid,
+        subjects.join(", ")
+    );
+}
+
+fn cases(out: &mut String, run: &Run<'_>, look: &Look) {
+    if run.cases.is_empty() {
+        return;
+    }
+    let mut builder = Builder::default();
+    builder.push_record(["", "case", "checks", "time"]);
+    for case in &run.cases {
+        let green = case.count(Word::Pass);
+        let mut checks = format!("{green}/{}", case.outcomes.len());
+        for (word, name) in [
+            (Word::Fail, "failed"),
+            (Word::Error, "in error"),
+            (Word::Unexpected, "passed unexpectedly"),
+            (Word::Inconclusive, "inconclusive"),
+            (Word::Known, "known"),
+            (Word::Skip, "skipped"),
+        ] {
+            let count = case.count(word);
+            if count > 0 {
+                let _ = write!(checks, ", {count} {name}");
+            }
+        }
+        let took = case
+            .took
+            .map_or_else(|| "cut short".to_owned(), |(took, _)| duration(took));
+        builder.push_record([case.word().text(), &case.header.id, &checks, &took]);
+    }
+    let mut table = builder.build();
+    table
+        .with(Style::blank())
+        .with(Padding::new(0, 1, 0, 0))
+        .modify(Columns::last(), Alignment::right());
+    let text = table.to_string();
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim_end();
+        match (n.checked_sub(1).map(|n| &run.cases[n]), look.colour) {
+            (Some(case), true) => {
+                let word = case.word();
+                let _ = writeln!(
+                    out,
+                    "{}",
+                    line.replacen(word.text(), &paint(word, word.text(), look), 1)
+                );
+            }
+            _ => {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+    }
+}
+
+/// The failure message of a check, or, if asked for, what a passed one saw.
+fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>, look: &Look) {
+    let word = outcome.word();
+    let title = format!("{} › {}", case.header.id, outcome.id);
+    let place = if outcome.at.is_empty() {
+        case.header.file.as_str()
+    } else {
+        outcome.at
+    };
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    match (outcome.verdict, word) {
+        (Some(Verdict::Pass { seen }), Word::Unexpected) => {
+            lines.push(("expected", "to fail on this subject, as the spec says".into()));
+            lines.push(("observed", seen.clone()));
+            if let Some(reason) = outcome.known {
+                lines.push(("known as", reason.to_owned()));
+            }
+        }
+        (Some(Verdict::Pass { seen }), _) => {
+            if look.passes {
+                let _ = writeln!(out, "\n{}  {title}  {place}", paint(word, word.text(), look));
+                let _ = writeln!(out, "  observed  {seen}");
+            }
+            return;
+        }
+        (Some(Verdict::Fail { .. }), Word::Known) | (Some(Verdict::Skip { .. }), _) => return,
+        (Some(Verdict::Fail { want, got, because }), _) => {
+            lines.push(("expected", want.clone()));
+            lines.push(("observed", got.clone()));
+            if let Some(because) = because {
+                lines.push(("because", because.clone()));
+            }
+        }
+        (Some(Verdict::Inconclusive { n, interval, more }), _) => {
+            lines.push(("expected", "the samples to decide".into()));
+            lines.push((
+                "observed",
+                format!("{n} samples, interval {}", interval_text(*interval)),
+            ));
+            lines.push(("because", more.clone()));
+        }
+        (Some(Verdict::Error { message }), _) => lines.push(("not measured", message.clone())),
+        (None, _) => lines.push(("not measured", "the run ended before there was a verdict".into())),
+    }
+    if !case.evidence.is_empty() {
+        let names = case.evidence.join(", ");
+        let record = look
+            .record
+            .clone()
+            .unwrap_or_else(|| format!(".plimsoll/runs/{}/run.jsonl", run.id));
+        lines.push(("evidence", format!("{record} ({names})")));
+    }
+    lines.push(("re-run", rerun(run, case)));
+    let _ = writeln!(out, "\n{}  {title}  {place}", paint(word, word.text(), look));
+    for (name, text) in lines {
+        let _ = writeln!(out, "  {name:<8}  {}", text.replace('\n', "\n            "));
+    }
+}
+
+/// The command that runs a case again.
+pub(crate) fn rerun(run: &Run<'_>, case: &Case<'_>) -> String {
+    let mut command = format!("plimsoll run {}", shell(&case.header.file));
+    let id = case.header.id.split('@').next().unwrap_or(&case.header.id);
+    let _ = write!(command, " --only {}", shell(id));
+    if let Some(subject) = run.subjects.iter().find(|s| s.name == case.header.subject)
+        && subject.name != "bundled"
+    {
+        let _ = write!(
+            command,
+            " --subject {}",
+            shell(&format!("oci:{}", subject.argv.join(" ")))
+        );
+    }
+    if let Some(sabotage) = &case.header.sabotage {
+        let _ = write!(command, " --sabotage {}", shell(sabotage));
+    }
+    command
+}
+
+fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@+".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn interval_text([low, high]: [f64; 2]) -> String {
+    let end = |end: f64| {
+        if end <= f64::MIN || end >= f64::MAX {
+            "open".to_owned()
+        } else {
+            format!("{end:.6}")
+                .trim_end_matches('0')
+                .trim_end_matches('.')
+                .to_owned()
+        }
+    };
+    format!("[{}, {}]", end(low), end(high))
+}
+
+fn leftovers(out: &mut String, run: &Run<'_>) {
+    for case in run.cases.iter().filter(|case| !case.leftovers.is_empty()) {
+        let _ = writeln!(
+            out,
+            "\nleft behind by {}: {} (`plimsoll gc` removes it)",
+            case.header.id,
+            case.leftovers.join(", ")
+        );
+    }
+}
+
+fn known(out: &mut String, run: &Run<'_>, look: &Look) {
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (case, outcome) in run.outcomes() {
+        if outcome.word() == Word::Known
+            && let Some(reason) = outcome.known
+        {
+            groups
+                .entry(reason)
+                .or_default()
+                .push(format!("{} › {}", case.header.id, outcome.id));
+        }
+    }
+    if !groups.is_empty() {
+        let _ = writeln!(out, "\n{}  failed as the specs say", paint(Word::Known, "KNOWN", look));
+    }
+    for (reason, checks) in groups {
+        let _ = writeln!(out, "  {reason}: {}", listed(&checks));
+    }
+}
+
+fn skips(out: &mut String, run: &Run<'_>, look: &Look) {
+    let mut groups: BTreeMap<(String, &str), Vec<String>> = BTreeMap::new();
+    for (case, outcome) in run.outcomes() {
+        if let Some(Verdict::Skip { requirement, seen }) = outcome.verdict {
+            groups
+                .entry((requirement.clone(), seen))
+                .or_default()
+                .push(format!("{} › {}", case.header.id, outcome.id));
+        }
+    }
+    if !groups.is_empty() {
+        let _ = writeln!(out, "\n{}  not looked at", paint(Word::Skip, "SKIP", look));
+    }
+    for ((requirement, seen), checks) in groups {
+        let _ = writeln!(out, "  {} × {requirement} ({seen}): {}", checks.len(), listed(&checks));
+    }
+}
+
+fn listed(checks: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = checks.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if checks.len() > SHOWN {
+        let _ = write!(text, " and {} more", checks.len() - SHOWN);
+    }
+    text
+}
+
+fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
+    let Tally {
+        pass,
+        fail,
+        known,
+        unexpected,
+        skip,
+        inconclusive,
+        error,
+    } = run.tally;
+    let parts: Vec<String> = [
+        (Word::Pass, pass, "passed"),
+        (Word::Fail, fail, "failed"),
+        (Word::Unexpected, unexpected, "passed unexpectedly"),
+        (Word::Error, error, "not measured"),
+        (Word::Inconclusive, inconclusive, "inconclusive"),
+        (Word::Known, known, "failed as known"),
+        (Word::Skip, skip, "skipped"),
+    ]
+    .into_iter()
+    .filter(|(_, count, _)| *count > 0)
+    .map(|(word, count, name)| paint(word, &format!("{count} {name}"), look))
+    .collect();
+    let checks = pass + fail + known + unexpected + skip + inconclusive + error;
+    let counts = if parts.is_empty() {
+        "nothing ran".to_owned()
+    } else {
+        parts.join(", ")
+    };
+    let end = match (run.exit, run.took) {
+        (Some(exit), Some(took)) => format!("{} · exit {exit}", duration(took)),
+        _ => "the run did not come to its end".into(),
+    };
+    let _ = writeln!(out, "\n{} cases, {checks} checks: {counts} · {end}", run.cases.len());
+}

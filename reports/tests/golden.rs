@@ -1,0 +1,153 @@
+//! The text that people and programs see, from one record. `SNAPSHOTS=overwrite` writes what is expected anew.
+
+use std::path::Path;
+
+use record::Event;
+use reports::{Format, Look, diff, render};
+
+fn fixture() -> Vec<Event> {
+    let text = std::fs::read(golden("run.jsonl")).unwrap();
+    record::read(text.as_slice()).unwrap()
+}
+
+fn golden(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+}
+
+#[track_caller]
+fn compare(name: &str, text: &str) {
+    let path = golden(name);
+    if std::env::var("SNAPSHOTS").as_deref() == Ok("overwrite") {
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        expected == text,
+        "{name} differs; SNAPSHOTS=overwrite takes the new text:\n{text}"
+    );
+}
+
+#[test]
+fn the_table_tells_what_failed_and_how_to_run_it_again() {
+    compare(
+        "table.txt",
+        &render(Format::Table, &fixture(), &Look::default()).unwrap(),
+    );
+}
+
+#[test]
+fn colour_only_when_asked() {
+    let plain = render(Format::Table, &fixture(), &Look::default()).unwrap();
+    assert!(!plain.contains('\x1b'));
+    let look = Look {
+        colour: true,
+        ..Look::default()
+    };
+    let painted = render(Format::Table, &fixture(), &look).unwrap();
+    assert!(painted.contains("\x1b[31;1mFAIL\x1b[0m"));
+    let codes = ["32", "33", "35", "31;1", "0"];
+    let stripped = codes
+        .iter()
+        .fold(painted, |text, code| text.replace(&format!("\x1b[{code}m"), ""));
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn passes_are_listed_with_what_was_seen_when_asked() {
+    let look = Look {
+        passes: true,
+        record: Some("elsewhere/run.jsonl".into()),
+        ..Look::default()
+    };
+    compare("table-passes.txt", &render(Format::Table, &fixture(), &look).unwrap());
+}
+
+#[test]
+fn json_is_one_document_with_every_verdict() {
+    let text = render(Format::Json, &fixture(), &Look::default()).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["tally"]["fail"], 2);
+    compare("report.json", &text);
+}
+
+#[test]
+fn junit_counts_what_ci_systems_count() {
+    let text = render(Format::Junit, &fixture(), &Look::default()).unwrap();
+    let report = quick_junit::Report::deserialize_from_str(&text).unwrap();
+    assert_eq!(report.test_suites.len(), 2);
+    assert_eq!((report.tests, report.failures, report.errors), (13, 4, 1));
+    compare("junit.xml", &text);
+}
+
+#[test]
+fn tap_has_a_plan_for_every_level_and_counts_from_one() {
+    let text = render(Format::Tap, &fixture(), &Look::default()).unwrap();
+    for indent in ["", "    "] {
+        let mut plan = None;
+        let mut points = 0;
+        for line in text.lines().filter_map(|line| line.strip_prefix(indent)) {
+            if let Some(rest) = line.strip_prefix("1..") {
+                assert_eq!(plan.unwrap_or(points), points, "{text}");
+                plan = Some(rest.parse::<usize>().unwrap());
+                points = 0;
+            } else if line.starts_with("ok ") || line.starts_with("not ok ") {
+                points += 1;
+                assert!(line.contains(&format!("ok {points} - ")), "{line}");
+            }
+        }
+        assert_eq!(plan, Some(points), "{text}");
+    }
+    compare("report.tap", &text);
+}
+
+#[test]
+fn a_run_that_was_cut_short_is_never_green() {
+    let events = fixture();
+    let cut: Vec<Event> = events
+        .into_iter()
+        .take_while(|event| !matches!(event, Event::Verdict { .. }))
+        .collect();
+    let table = render(Format::Table, &cut, &Look::default()).unwrap();
+    assert!(table.contains("the run did not come to its end"), "{table}");
+    assert!(table.contains("ERROR"), "{table}");
+    let tap = render(Format::Tap, &cut, &Look::default()).unwrap();
+    assert!(tap.contains("Bail out!") && !tap.contains("\nok "), "{tap}");
+    let junit = render(Format::Junit, &cut, &Look::default()).unwrap();
+    assert!(junit.contains("errors=\"2\""), "{junit}");
+}
+
+#[test]
+fn what_does_not_begin_as_a_run_is_told() {
+    assert!(render(Format::Table, &fixture()[1..], &Look::default()).is_err());
+    assert!(render(Format::Table, &[], &Look::default()).is_err());
+}
+
+#[test]
+fn a_diff_tells_which_checks_changed() {
+    let base = fixture();
+    let mut new = fixture();
+    for event in &mut new {
+        if let Event::Verdict { check, verdict, .. } = event {
+            match check.as_str() {
+                "killed" => {
+                    *verdict = record::Verdict::Fail {
+                        want: "exit code 137".into(),
+                        got: "exit code 0 (waitid)".into(),
+                        because: None,
+                    }
+                }
+                "own-pid-namespace" => *verdict = record::Verdict::Pass { seen: "other".into() },
+                _ => {}
+            }
+        }
+        if let Event::Run { id, host, .. } = event {
+            *id = "0043".into();
+            host.kernel = "6.19.0".into();
+        }
+    }
+    new.retain(|event| !matches!(event, Event::Case(header) if header.test == "hugetlb-limit"));
+    let difference = diff(&base, &new).unwrap();
+    assert_eq!(difference.worse, 1);
+    compare("diff.txt", &difference.text);
+    assert_eq!(diff(&base, &base).unwrap().worse, 0);
+}
