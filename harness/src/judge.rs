@@ -21,10 +21,12 @@ pub mod statistic;
 
 use std::collections::BTreeMap;
 
-use record::{Seen, Verdict};
+use record::{Event, Seen, Verdict};
 use spec::{Check, Step, Subject};
 
-pub use fold::{Judged, test};
+pub use fold::Judged;
+
+use crate::plan::Case;
 
 /// Judges one check by what one look saw.
 ///
@@ -74,9 +76,32 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
         },
         Some(other) => other,
         None => Verdict::Error {
-            message: format!("the look saw {}, the check is about `{}`", kind(seen), check.subject.key()),
+            message: format!(
+                "the look saw {}, the check is about `{}`",
+                kind(seen),
+                check.subject.key()
+            ),
         },
     }
+}
+
+/// The final verdicts of a case, from the events that carry its id. Events of other cases may be among them.
+pub fn case(case: &Case, events: &[Event]) -> Vec<Judged> {
+    fold::test(&case.header.id, &case.spec, events)
+}
+
+/// The events that tell the verdicts of a case, known failures of its subject marked as such.
+pub fn verdicts(of: &Case, events: &[Event]) -> Vec<Event> {
+    case(of, events)
+        .into_iter()
+        .map(|judged| Event::Verdict {
+            case: of.header.id.clone(),
+            known: of.known.get(&judged.check).cloned(),
+            check: judged.check,
+            verdict: judged.verdict,
+            looks: judged.looks,
+        })
+        .collect()
 }
 
 /// Whether every check of the step holds in this look. A check that the look did not see does not hold.
@@ -100,9 +125,9 @@ pub fn wants_more_samples<'a>(checks: impl IntoIterator<Item = &'a Check>, seen:
 /// Whether a check of the step looks at the outcome of the step's own action, so that a refusal is an observation and
 /// not a failure of the step.
 pub fn looks_at_action(step: &Step) -> bool {
-    step.expect.iter().any(|wanted| {
-        wanted.on.is_none() && matches!(wanted.subject, Subject::Exit(_) | Subject::Output(_))
-    })
+    step.expect
+        .iter()
+        .any(|wanted| wanted.on.is_none() && matches!(wanted.subject, Subject::Exit(_) | Subject::Output(_)))
 }
 
 fn kind(seen: &Seen) -> &'static str {

@@ -197,7 +197,11 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
 /// The command that runs a case again.
 pub(crate) fn rerun(run: &Run<'_>, case: &Case<'_>) -> String {
     let mut command = format!("plimsoll run {}", shell(&case.header.file));
-    let id = case.header.id.split('@').next().unwrap_or(&case.header.id);
+    let id = case
+        .header
+        .id
+        .rsplit_once('@')
+        .map_or(case.header.id.as_str(), |(id, _)| id);
     let _ = write!(command, " --only {}", shell(id));
     if let Some(subject) = run.subjects.iter().find(|s| s.name == case.header.subject)
         && subject.name != "bundled"

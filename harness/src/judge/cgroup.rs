@@ -27,22 +27,13 @@ pub(super) fn judge(want: &BTreeMap<String, Matcher>, seen: &Seen) -> Option<Ver
     Some(evidence.verdict())
 }
 
-/// The unit in which a key's value is recorded: memory and device traffic in bytes, CPU time in microseconds as the
-/// kernel's `cpu.stat` and `cpu.max` count it, everything else as a plain number or text.
-pub(super) fn unit(key: &str) -> Unit {
-    const COUNTS: [&str; 7] = ["oom", "failcnt", "swappiness", "events", "psi", "Failures", "Count"];
-    const TIMES: [&str; 6] = ["usage", "quota", "period", "burst", "time", "max"];
-    let lower = key.to_ascii_lowercase();
-    match key.split_once('.') {
-        Some(("memory" | "hugetlb", _)) if !COUNTS.iter().any(|c| lower.contains(&c.to_ascii_lowercase())) => {
-            Unit::Bytes
-        }
-        Some(("io" | "blkio", rest)) if rest.to_ascii_lowercase().contains("byte") => Unit::Bytes,
-        Some(("cpu", rest))
-            if !rest.ends_with("Periods") && TIMES.iter().any(|t| rest.to_ascii_lowercase().contains(t)) =>
-        {
-            Unit::Microseconds
-        }
+/// The unit in which `observe` records a key's value.
+fn unit(key: &str) -> Unit {
+    match key {
+        "memory.peak" | "memory.current" | "memory.max" | "memory.low" | "memory.reservation" | "memory.swapMax"
+        | "io.readBytes" | "io.writeBytes" => Unit::Bytes,
+        "cpu.usage" | "cpu.throttledTime" | "cpu.quota" | "cpu.period" | "cpu.burst" => Unit::Seconds,
+        other if other.starts_with("hugetlb.") => Unit::Bytes,
         _ => Unit::Plain,
     }
 }
@@ -115,11 +106,11 @@ mod tests {
         for (key, expected) in [
             ("memory.peak", Unit::Bytes),
             ("memory.oomKills", Unit::Plain),
-            ("memory.swappiness", Unit::Plain),
+            ("hugetlb.2MB.max", Unit::Bytes),
             ("pids.max", Unit::Plain),
             ("cpu.throttledPeriods", Unit::Plain),
-            ("cpu.throttledTime", Unit::Microseconds),
-            ("cpu.quota", Unit::Microseconds),
+            ("cpu.throttledTime", Unit::Seconds),
+            ("cpu.quota", Unit::Seconds),
             ("cpu.shares", Unit::Plain),
             ("cpuset.cpus", Unit::Plain),
         ] {

@@ -82,14 +82,6 @@ pub fn test(case: &str, test: &Test, events: &[Event]) -> Vec<Judged> {
     all
 }
 
-/// Why the spec lists a check as a known failure of a subject, if it does.
-pub fn known<'a>(test: &'a Test, subject: &str, check: &str) -> Option<&'a str> {
-    test.known_failures
-        .iter()
-        .find(|known| known.subject == subject && known.checks.iter().any(|id| id.value == check))
-        .map(|known| known.reason.as_str())
-}
-
 fn synthetic(phase: &str, index: usize) -> String {
     format!("step-{phase}-{index}")
 }
@@ -152,17 +144,21 @@ impl Unmet<'_> {
     fn judged(&self, check: &Check) -> Judged {
         Judged {
             check: check.id.value.clone(),
-            verdict: if self.fault {
-                Verdict::Error {
-                    message: format!("cannot tell whether `{}` is met: {}", self.requirement, self.seen),
-                }
-            } else {
-                Verdict::Skip {
-                    requirement: self.requirement.to_owned(),
-                    seen: self.seen.to_owned(),
-                }
-            },
+            verdict: self.verdict(),
             looks: 0,
+        }
+    }
+
+    fn verdict(&self) -> Verdict {
+        if self.fault {
+            Verdict::Error {
+                message: format!("cannot tell whether `{}` is met: {}", self.requirement, self.seen),
+            }
+        } else {
+            Verdict::Skip {
+                requirement: self.requirement.to_owned(),
+                seen: self.seen.to_owned(),
+            }
         }
     }
 }
@@ -311,6 +307,16 @@ fn judge_step(step: &Step, phase: &str, index: usize, record: &StepRecord<'_>, a
             })
         })
         .collect();
+    // A requirement that nobody could probe must be felt too, and a step without checks has no other place for it.
+    if let Some(unmet) = record.unmet.iter().find(|u| u.fault && u.check.is_none())
+        && step.expect.is_empty()
+    {
+        judged.push(Judged {
+            check: synthetic(phase, index),
+            verdict: unmet.verdict(),
+            looks: 0,
+        });
+    }
     // A step that broke must be felt, even if every look that was taken holds.
     if let Some(broken) = record.broken {
         let felt = judged.iter().any(|judged| match judged.verdict {
@@ -778,6 +784,12 @@ mod tests {
     fn a_requirement_that_cannot_be_probed_is_an_error_and_no_skip() {
         let test = spec(&[], &[once(&["a"])], &[]);
         expect(&test, &[unmet(None, None, true)], &[("a", "error")]);
+        let test = spec(&[once(&[])], &[once(&["a"])], &[]);
+        expect(
+            &test,
+            &[begin("setup", 0), unmet(Some(("setup", 0)), None, true)],
+            &[("step-setup-0", "error"), ("a", "skip")],
+        );
     }
 
     #[test]
@@ -799,15 +811,5 @@ mod tests {
             &[begin("steps", 0), look("steps", 0, 0, &[("a", 0)])],
             &[("a", "pass")],
         );
-    }
-
-    #[test]
-    fn a_known_failure_is_known_for_its_subject_only() {
-        let mut test = spec(&[], &[once(&["a"])], &[]);
-        test.known_failures =
-            serde_json::from_value(json!([{"subject": "runc", "checks": [at(json!("a"))], "reason": "r"}])).unwrap();
-        assert_eq!(known(&test, "runc", "a"), Some("r"));
-        assert_eq!(known(&test, "crun", "a"), None);
-        assert_eq!(known(&test, "runc", "b"), None);
     }
 }

@@ -12,8 +12,8 @@ pub enum Unit {
     Share,
     /// Bytes, or bytes a second.
     Bytes,
-    /// Microseconds, as cgroup files count time.
-    Microseconds,
+    /// Seconds.
+    Seconds,
 }
 
 /// What came of a comparison.
@@ -38,7 +38,7 @@ impl Unit {
                 }
                 _ => format!("{n} bytes"),
             },
-            (Self::Microseconds, Value::Number(n)) => format!("{n} µs"),
+            (Self::Seconds, Value::Number(n)) => format!("{n}s"),
             (_, Value::String(text)) => quoted(text),
             (_, Value::Array(list)) => {
                 const SHOWN: usize = 24;
@@ -68,7 +68,7 @@ impl Unit {
                     Self::Plain | Self::Bytes | Self::Share => {
                         percent(text).or_else(plain).or_else(bytes).or_else(seconds)
                     }
-                    Self::Microseconds => plain().or_else(|| seconds().map(|s| s * 1e6)),
+                    Self::Seconds => plain().or_else(seconds),
                 }
             }
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -329,8 +329,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_in_the_unit_of_the_value() {
-        holds_for(json!({"gte": "1s"}), json!(1_000_000), Unit::Microseconds);
-        misses(json!({"gt": "1s"}), json!(1_000_000), Unit::Microseconds);
+        holds_for(json!({"gte": "100ms"}), json!(0.1), Unit::Seconds);
+        misses(json!({"gt": "100ms"}), json!(0.1), Unit::Seconds);
+        holds_for(json!({"eq": "1m"}), json!(60), Unit::Seconds);
         holds_for(json!({"lt": "1m30s"}), json!(89), Unit::Plain);
     }
 
