@@ -69,6 +69,29 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     }
 }
 
+/// `_exit(status)`: ends a child of [`fork`] without running what its memory copied from the parent would run at exit.
+///
+/// See <https://man7.org/linux/man-pages/man2/_exit.2.html>.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit takes any number, touches no memory of this process and does not come back.
+    unsafe { libc::_exit(status) }
+}
+
+/// `unshare(CLONE_NEWCGROUP)`: from now on this process sees the groups that it is in as the roots of their hierarchies.
+///
+/// See <https://man7.org/linux/man-pages/man7/cgroup_namespaces.7.html>.
+///
+/// # Errors
+/// What the system call says: `EPERM` without `CAP_SYS_ADMIN`.
+pub fn unshare_cgroup() -> io::Result<()> {
+    // SAFETY: with CLONE_NEWCGROUP alone the call replaces a pointer of the calling task; no descriptor, memory or
+    // signal state that Rust relies on is unshared.
+    match unsafe { libc::unshare(libc::CLONE_NEWCGROUP) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// `struct clone_args` of `linux/sched.h`, version 2.
 #[repr(C)]
 #[derive(Debug, Default)]

@@ -1,0 +1,354 @@
+//! The only stage that touches the world: runs one case, inside a guard, and tells what it saw.
+//!
+//! It judges nothing: after each look it asks the pure [`judge`](crate::judge) whether to look again, and writes down
+//! every look, so that the verdicts can be computed again from the record.
+
+mod act;
+pub mod config;
+pub mod container;
+pub mod host_process;
+mod reference;
+mod rootfs;
+mod sampling;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use oci_runtime_client::{Client, Outcome};
+use record::{Event, Seen};
+use spec::step::Window;
+use spec::{Check, Spanned, Step};
+
+use self::container::Container;
+use self::host_process::HostProcess;
+use crate::guard::{HOME, Home, Job};
+use crate::requires::{self, Probed};
+use crate::{judge, observe, wait};
+
+/// Everything of a case that exists while it runs.
+pub struct World<'w> {
+    /// What was asked.
+    pub job: &'w Job,
+    /// The guard's surroundings.
+    pub home: &'w Home,
+    /// The subject.
+    pub client: Client,
+    /// By workload.
+    pub containers: BTreeMap<String, Container>,
+    /// By id.
+    pub host_processes: BTreeMap<String, HostProcess>,
+    /// By id: the samples drawn so far.
+    pub samples: BTreeMap<String, Seen>,
+    /// The command that the step's action ran.
+    pub last: Option<Outcome>,
+    /// Time that passed in waits which the spec asks for, and in commands of the subject.
+    pub waited: Duration,
+    emit: &'w mut dyn FnMut(Event),
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("containers", &self.containers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a step could not do what it was to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stuck {
+    /// The subject refused or hung.
+    Subject(String),
+    /// The harness or host could not.
+    Host(String),
+}
+
+/// Runs the case. Answers how much of the time passed in waits that the spec asks for and in commands of the subject.
+pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
+    let step_deadline = job.case.spec.timeouts.step.map_or(Duration::from_secs(10), |t| t.0);
+    let client = Client::new(
+        &job.subject.argv,
+        &PathBuf::from(format!("{HOME}/state")),
+        &PathBuf::from(format!("{HOME}/tmp/subject.log")),
+        step_deadline,
+    );
+    let mut world = World {
+        job,
+        home,
+        client,
+        containers: BTreeMap::new(),
+        host_processes: BTreeMap::new(),
+        samples: BTreeMap::new(),
+        last: None,
+        waited: Duration::ZERO,
+        emit,
+    };
+    world.case();
+    world.waited
+}
+
+impl World<'_> {
+    fn id(&self) -> String {
+        self.job.case.header.id.clone()
+    }
+
+    /// Milliseconds since the run began.
+    pub(crate) fn now(&self) -> f64 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+        now.saturating_sub(self.job.epoch).as_secs_f64() * 1e3
+    }
+
+    fn case(&mut self) {
+        let spec = &self.job.case.spec;
+        match self.probe(&spec.requires) {
+            Probed::Met => {}
+            Probed::Unmet { requirement, seen } => {
+                let case = self.id();
+                return (self.emit)(Event::Unmet {
+                    case,
+                    step: None,
+                    check: None,
+                    requirement,
+                    seen,
+                    fault: false,
+                });
+            }
+            Probed::CannotTell { requirement, why } => {
+                let case = self.id();
+                return (self.emit)(Event::Unmet {
+                    case,
+                    step: None,
+                    check: None,
+                    requirement,
+                    seen: why,
+                    fault: true,
+                });
+            }
+        }
+        let good = self.phase("setup", &spec.setup) && self.phase("steps", &spec.steps);
+        if !good {
+            self.phase("onFailure", &spec.on_failure);
+            self.evidence();
+        }
+        self.phase("teardown", &spec.teardown);
+    }
+
+    fn probe(&mut self, requirements: &[spec::Requirement]) -> Probed {
+        let mut all = requirements.iter().map(|r| requires::probe(r, self));
+        all.find(|p| *p != Probed::Met).unwrap_or(Probed::Met)
+    }
+
+    /// Runs the steps of a phase up to the first that does not hold; teardown goes on after one.
+    fn phase(&mut self, phase: &str, steps: &[Spanned<Step>]) -> bool {
+        for (index, step) in steps.iter().enumerate() {
+            let good = self.step(phase, index, step);
+            if !good && phase != "teardown" {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn step(&mut self, phase: &str, index: usize, step: &Step) -> bool {
+        let t = self.now();
+        let name = step.name.clone().unwrap_or_else(|| act::words(step.action.as_ref()));
+        let event = Event::Step {
+            case: self.id(),
+            phase: phase.into(),
+            index,
+            name,
+            t,
+        };
+        (self.emit)(event);
+        match self.probe(&step.requires) {
+            Probed::Met => {}
+            Probed::Unmet { requirement, seen } => {
+                let (case, step) = (self.id(), Some((phase.to_owned(), index)));
+                (self.emit)(Event::Unmet {
+                    case,
+                    step,
+                    check: None,
+                    requirement,
+                    seen,
+                    fault: false,
+                });
+                return true;
+            }
+            Probed::CannotTell { requirement, why } => {
+                let (case, step) = (self.id(), Some((phase.to_owned(), index)));
+                (self.emit)(Event::Unmet {
+                    case,
+                    step,
+                    check: None,
+                    requirement,
+                    seen: why,
+                    fault: true,
+                });
+                return false;
+            }
+        }
+        self.last = None;
+        if let Some(action) = &step.action {
+            match self.act(action) {
+                Ok(()) => {}
+                // A refusal that a check of the step looks at is an observation.
+                Err(Stuck::Subject(_)) if self.last.is_some() && judge::looks_at_action(step) => {}
+                Err(stuck) => {
+                    self.broken(phase, index, stuck);
+                    return false;
+                }
+            }
+        }
+        let expected = self.expected(phase, index, step);
+        if let Some(sample) = &step.sample
+            && let Err(stuck) = self.draw(sample, &expected)
+        {
+            self.broken(phase, index, stuck);
+            return false;
+        }
+        if expected.expect.is_empty() {
+            return true;
+        }
+        self.window(phase, index, &expected)
+    }
+
+    /// The step with the checks whose requirements are met.
+    fn expected(&mut self, phase: &str, index: usize, step: &Step) -> Step {
+        let mut kept = Vec::new();
+        for check in &step.expect {
+            let (requirement, seen, fault) = match self.probe(&check.requires) {
+                Probed::Met => {
+                    kept.push(check.clone());
+                    continue;
+                }
+                Probed::Unmet { requirement, seen } => (requirement, seen, false),
+                Probed::CannotTell { requirement, why } => (requirement, why, true),
+            };
+            let (case, step) = (self.id(), Some((phase.to_owned(), index)));
+            let check = Some(check.id.value.clone());
+            (self.emit)(Event::Unmet {
+                case,
+                step,
+                check,
+                requirement,
+                seen,
+                fault,
+            });
+        }
+        Step {
+            name: None,
+            action: None,
+            sample: None,
+            window: step.window,
+            requires: Vec::new(),
+            expect: kept,
+        }
+    }
+
+    fn window(&mut self, phase: &str, index: usize, step: &Step) -> bool {
+        let start = Instant::now();
+        let mut n = 0;
+        loop {
+            let due = start
+                + match step.window {
+                    Window::Once => Duration::ZERO,
+                    Window::Eventually { every, .. } | Window::Consistently { every, .. } => {
+                        every.0.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX))
+                    }
+                };
+            self.pause_until(due);
+            let seen = self.look(&step.expect);
+            let holds = judge::step_holds(step, &seen);
+            let event = Event::Look {
+                case: self.id(),
+                phase: phase.into(),
+                index,
+                n,
+                t: self.now(),
+                seen,
+            };
+            (self.emit)(event);
+            n += 1;
+            match step.window {
+                Window::Once => return holds,
+                Window::Eventually { within, .. } => {
+                    if holds || start.elapsed() >= within.0 {
+                        return holds;
+                    }
+                }
+                Window::Consistently { lasting, .. } => {
+                    if !holds || start.elapsed() >= lasting.0 {
+                        return holds;
+                    }
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, checks: &[Spanned<Check>]) -> BTreeMap<String, Seen> {
+        checks
+            .iter()
+            .map(|check| (check.id.value.clone(), observe::look(check, self)))
+            .collect()
+    }
+
+    /// A wait that the spec asks for.
+    pub(crate) fn pause_until(&mut self, instant: Instant) {
+        let start = Instant::now();
+        wait::until_instant(instant);
+        self.waited += start.elapsed();
+    }
+
+    fn broken(&mut self, phase: &str, index: usize, stuck: Stuck) {
+        let (subject, message) = match stuck {
+            Stuck::Subject(message) => (true, message),
+            Stuck::Host(message) => (false, message),
+        };
+        let event = Event::Broken {
+            case: self.id(),
+            phase: phase.into(),
+            index,
+            subject,
+            message,
+        };
+        (self.emit)(event);
+    }
+
+    /// The standard set of evidence: what every container wrote, its configuration and where it was.
+    fn evidence(&mut self) {
+        let mut kept = Vec::new();
+        for (name, container) in &self.containers {
+            for (what, path) in [
+                ("stdout", container.stdout.clone()),
+                ("stderr", container.stderr.clone()),
+                ("config.json", container.bundle.join("config.json")),
+            ] {
+                let text = observe::output::text(&path);
+                if !text.is_empty() {
+                    kept.push((format!("{name}.{what}"), text));
+                }
+            }
+            if let Some(init) = &container.init {
+                for what in ["status", "cgroup", "mountinfo"] {
+                    if let Ok(text) = std::fs::read_to_string(format!("/proc/{}/{what}", init.pid)) {
+                        kept.push((format!("{name}.{what}"), text));
+                    }
+                }
+            }
+        }
+        let log = observe::output::text(self.client.log());
+        if !log.is_empty() {
+            kept.push(("subject.log".into(), log));
+        }
+        for (name, text) in kept {
+            let event = Event::Evidence {
+                case: self.id(),
+                name,
+                text,
+            };
+            (self.emit)(event);
+        }
+    }
+}

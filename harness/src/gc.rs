@@ -1,0 +1,106 @@
+//! Removing what runs left that were killed before they could.
+//!
+//! A guard cleans up after itself when the harness is gone, and its namespaces end with its PID 1. What can be left is
+//! what lies on disk and in cgroup file systems; both carry the run's token.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::guard::cgroup;
+
+/// Why nothing could be collected.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The runs cannot be listed.
+    #[error("failed to list `{path}`", path = path.display())]
+    List {
+        /// Where.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// The hierarchies cannot be found.
+    #[error(transparent)]
+    Cgroup(#[from] cgroup::Error),
+}
+
+/// Collects what ended runs left below `state` and in the cgroup hierarchies. Answers what was removed. Runs that hold
+/// their lock are spared.
+///
+/// # Errors
+/// [`Error`].
+pub fn collect(state: &Path) -> Result<Vec<String>, Error> {
+    let runs = state.join("runs");
+    let mut removed = Vec::new();
+    if !runs.is_dir() {
+        return Ok(removed);
+    }
+    let hierarchies = cgroup::host()?;
+    let entries = std::fs::read_dir(&runs).map_err(|source| Error::List {
+        path: runs.clone(),
+        source,
+    })?;
+    for dir in entries.flatten().map(|e| e.path()) {
+        let path = dir.join("lock");
+        // A run that ended in order has no lock any more.
+        let Ok(lock) = File::open(&path) else { continue };
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        let token = std::fs::read_to_string(&path).ok().and_then(|text| {
+            serde_json::from_str::<serde_json::Value>(&text)
+                .ok()?
+                .get("token")?
+                .as_str()
+                .map(String::from)
+        });
+        if let Some(token) = token {
+            for hierarchy in &hierarchies {
+                removed.extend(groups_of(&hierarchy.mount, &token));
+            }
+        }
+        for name in ["images", "lock"] {
+            let path = dir.join(name);
+            let gone = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            if gone.is_ok() {
+                removed.push(path.display().to_string());
+            }
+        }
+    }
+    removed.sort();
+    Ok(removed)
+}
+
+fn groups_of(root: &Path, token: &str) -> Vec<String> {
+    let prefix = format!("plimsoll-{token}-");
+    let mut removed = Vec::new();
+    let mut stack = vec![root.to_path_buf()];
+    // An ordinary user's groups lie below a delegated one, a few levels down.
+    while let Some(directory) = stack.pop() {
+        let entries = std::fs::read_dir(&directory).into_iter().flatten().flatten();
+        for path in entries
+            .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+            .map(|e| e.path())
+        {
+            if path
+                .file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
+            {
+                removed.push(match cgroup::remove_tree(&path, Duration::from_secs(5)) {
+                    None => path.display().to_string(),
+                    Some(left) => format!("could not remove {left}"),
+                });
+            } else {
+                stack.push(path);
+            }
+        }
+    }
+    removed
+}

@@ -1,0 +1,270 @@
+//! The guard: where every subject runs.
+//!
+//! A guard is a process of its own (this executable, called again) that makes a private mount namespace with the host's
+//! root read-only, its own PID, UTS, IPC, network and cgroup namespaces and a cgroup subtree with limits, and runs one
+//! case in there as PID 1. Whatever happens in it ends with it: its process outside watches a pipe from the harness, a
+//! deadline, and PID 1, and then removes the cgroups. The word *host* in specs means what is in here.
+
+pub mod cgroup;
+mod devices;
+pub mod job;
+mod loopback;
+mod mounts;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::thread::UnshareFlags;
+use sys::fork::{Forked, fork};
+
+pub use job::{Job, Line};
+
+use crate::{drive, wait};
+
+/// Where a guard keeps what a case needs, on a file system of its own.
+pub const HOME: &str = "/run/plimsoll";
+
+/// Why a guard cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No job came.
+    #[error("failed to read the guard's job from standard input")]
+    Job {
+        /// Cause.
+        source: io::Error,
+    },
+    /// The second process.
+    #[error("failed to make the guard's namespaces")]
+    Fork {
+        /// Cause.
+        source: io::Error,
+    },
+    /// A step inside.
+    #[error("failed to {act}")]
+    Inside {
+        /// What was done to what.
+        act: String,
+        /// Cause.
+        source: io::Error,
+    },
+    /// Its cgroups.
+    #[error(transparent)]
+    Cgroup(#[from] cgroup::Error),
+}
+
+pub(crate) fn inside(act: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> Error {
+    let act = act.into();
+    move |errno| Error::Inside {
+        act,
+        source: errno.into(),
+    }
+}
+
+pub(crate) fn inside_io(act: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
+    let act = act.into();
+    move |source| Error::Inside { act, source }
+}
+
+/// Runs a guard: reads a [`Job`] from standard input and writes [`Line`]s to standard output. The exit status says only
+/// whether the guard itself worked.
+pub fn main() -> i32 {
+    let mut stdin = BufReader::new(io::stdin());
+    let mut text = String::new();
+    let job: Job = match stdin
+        .read_line(&mut text)
+        .and_then(|_| serde_json::from_str(&text).map_err(io::Error::from))
+    {
+        Ok(job) => job,
+        Err(source) => return closed(Err(Error::Job { source }), Vec::new()),
+    };
+    let mut cgroups = match cgroup::Subtree::create(&job.token, job.limits) {
+        Ok(cgroups) => cgroups,
+        Err(error) => return closed(Err(error.into()), Vec::new()),
+    };
+    let role = match split(&cgroups) {
+        Ok(role) => role,
+        Err(error) => {
+            let leftovers = cgroups.remove(Duration::from_secs(1));
+            return closed(Err(error), leftovers);
+        }
+    };
+    let ended = match role {
+        // PID 1: the directories are its parent's to remove.
+        Role::Init { ready } => return init(&job, &cgroups, &ready),
+        Role::Outside { pid, pidfd, go } => watch(&job, pid, &pidfd, go),
+    };
+    let leftovers = cgroups.remove(Duration::from_secs(5));
+    closed(ended, leftovers)
+}
+
+fn closed(ended: Result<Option<String>, Error>, leftovers: Vec<String>) -> i32 {
+    let (code, reason) = match ended {
+        Ok(reason) => (0, reason),
+        Err(error) => (3, Some(crate::chain(&error))),
+    };
+    write_line(&Line::Closed { reason, leftovers });
+    code
+}
+
+fn write_line(line: &Line) {
+    let mut text = serde_json::to_vec(line).unwrap_or_default();
+    text.push(b'\n');
+    // A harness that is gone reads nothing; the guard then ends by its pipe.
+    let _gone = io::stdout().write_all(&text);
+}
+
+/// Which of the guard's two processes this is.
+enum Role {
+    /// PID 1 inside.
+    Init {
+        /// Readable when the id maps are written.
+        ready: OwnedFd,
+    },
+    /// The one that watches from outside.
+    Outside {
+        /// PID 1, seen from here.
+        pid: i32,
+        /// PID 1.
+        pidfd: OwnedFd,
+        /// Lets PID 1 go on.
+        go: OwnedFd,
+    },
+}
+
+fn split(cgroups: &cgroup::Subtree) -> Result<Role, Error> {
+    let mut flags =
+        UnshareFlags::NEWNS | UnshareFlags::NEWPID | UnshareFlags::NEWUTS | UnshareFlags::NEWIPC | UnshareFlags::NEWNET;
+    if !cgroups.by_root() {
+        flags |= UnshareFlags::NEWUSER;
+    }
+    let (ready, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(inside("make a pipe"))?;
+    match fork(u64::from(flags.bits()), cgroups.version_2()).map_err(|source| Error::Fork { source })? {
+        Forked::Child => Ok(Role::Init { ready }),
+        Forked::Parent { pid, pidfd } => Ok(Role::Outside { pid, pidfd, go }),
+    }
+}
+
+/// Lets PID 1 go on and waits for its end, the harness's end, or the deadline. Answers why it ended, if not by itself.
+fn watch(job: &Job, pid: i32, pidfd: &OwnedFd, go: OwnedFd) -> Result<Option<String>, Error> {
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+    if !rustix::process::geteuid().is_root() {
+        for (file, text) in [
+            ("setgroups", "deny".to_owned()),
+            ("uid_map", format!("0 {} 1", uid.as_raw())),
+            ("gid_map", format!("0 {} 1", gid.as_raw())),
+        ] {
+            fs_err::write(format!("/proc/{pid}/{file}"), text).map_err(|source| Error::Fork { source })?;
+        }
+    }
+    rustix::io::write(&go, b"1").map_err(inside("let the case begin"))?;
+    drop(go);
+    await_end(job, pidfd)
+}
+
+fn await_end(job: &Job, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
+    let stdin = io::stdin();
+    let end = Instant::now() + job.deadline;
+    let mut reason = None;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let ready = wait::readable(&[pidfd.as_fd(), stdin.as_fd()], Some(left));
+        if ready[0] {
+            break;
+        }
+        if ready[1] {
+            reason = Some("the harness is gone".to_owned());
+        } else if left.is_zero() {
+            reason = Some(format!(
+                "the case did not end by its deadline of {:?} and was killed",
+                job.deadline
+            ));
+        } else {
+            continue;
+        }
+        // With PID 1 every process of its namespace dies.
+        let _gone = pidfd_send_signal(pidfd, Signal::KILL);
+        break;
+    }
+    let status = loop {
+        match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
+            Ok(status) => break status,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(Error::Fork { source: e.into() }),
+        }
+    };
+    if reason.is_none() {
+        reason = match status.as_ref().map(|s| (s.exit_status(), s.terminating_signal())) {
+            Some((Some(0), _)) => None,
+            Some((_, Some(signal))) => Some(format!("the process that runs the case was ended by signal {signal}")),
+            other => Some(format!("the process that runs the case ended with {other:?}")),
+        };
+    }
+    Ok(reason)
+}
+
+/// PID 1 of the guard.
+fn init(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> i32 {
+    match prepare(job, cgroups, ready) {
+        Ok(home) => {
+            let start = Instant::now();
+            let mut emit = |event| write_line(&Line::Event(Box::new(event)));
+            let waited = drive::run(job, &home, &mut emit);
+            write_line(&Line::Done {
+                took: start.elapsed(),
+                waited,
+            });
+            0
+        }
+        Err(error) => {
+            write_line(&Line::Failed {
+                message: crate::chain(&error),
+            });
+            0
+        }
+    }
+}
+
+/// What PID 1 knows of its surroundings.
+#[derive(Debug)]
+pub struct Home {
+    /// Control group hierarchies as they are mounted in here.
+    pub cgroups: Vec<cgroup::Mounted>,
+    /// Why limits cannot be had, if they cannot.
+    pub no_cgroups: Option<String>,
+    /// The disk-backed directory of the case.
+    pub work: PathBuf,
+    /// Root made it, and not an ordinary user who is root only in here.
+    pub by_root: bool,
+}
+
+fn prepare(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> Result<Home, Error> {
+    let mut byte = [0; 1];
+    let n = rustix::io::read(ready, &mut byte).map_err(inside("wait for the id maps"))?;
+    if n == 0 {
+        return Err(inside("get id maps from the guard's outside")(rustix::io::Errno::PIPE));
+    }
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(inside("ask to die with the harness"))?;
+    cgroups.enter()?;
+    let null = File::open("/dev/null").map_err(inside_io("open `/dev/null`"))?;
+    rustix::stdio::dup2_stdin(&null).map_err(inside("replace standard input"))?;
+    if cgroups.is_some() {
+        sys::fork::unshare_cgroup().map_err(inside_io("make a cgroup namespace"))?;
+    }
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let mounted = mounts::prepare(job, cgroups)?;
+    cgroups.settle(&mounted)?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::system::sethostname(b"plimsoll-guard").map_err(inside("set the guard's host name"))?;
+    loopback::up()?;
+    Ok(Home {
+        cgroups: mounted,
+        no_cgroups: cgroups.unavailable().map(str::to_owned),
+        work: PathBuf::from(format!("{HOME}/work")),
+        by_root: cgroups.by_root(),
+    })
+}

@@ -1,0 +1,463 @@
+//! The guard's control groups: one directory in each hierarchy, with limits above anything a sabotage does.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::{MountFlags, mount};
+use serde::{Deserialize, Serialize};
+
+use crate::wait::{self, Waited};
+
+/// Where hierarchies are mounted.
+pub const ROOT: &str = "/sys/fs/cgroup";
+
+/// Limits of a guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Tasks.
+    pub pids: u64,
+}
+
+/// Why the guard's control groups cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or directory.
+    #[error("failed to {act} `{path}`", path = path.display())]
+    Act {
+        /// What was done.
+        act: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+}
+
+fn act(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |source| Error::Act { act, path, source }
+}
+
+/// A hierarchy of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hierarchy {
+    /// Mount point.
+    pub mount: PathBuf,
+    /// 1 or 2.
+    pub version: u8,
+    /// Controllers (`cpu`, `memory`, `name=systemd` …); of version 2, those in the root's `cgroup.controllers`.
+    pub controllers: Vec<String>,
+}
+
+/// A hierarchy as a guard sees it: rooted at the guard's own group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// Mount point inside.
+    pub mount: PathBuf,
+    /// 1 or 2.
+    pub version: u8,
+    /// Controllers.
+    pub controllers: Vec<String>,
+}
+
+/// The hierarchies that a mount table (`/proc/PID/mountinfo`) names.
+pub fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
+    const FLAGS: [&str; 9] = [
+        "rw",
+        "ro",
+        "xattr",
+        "clone_children",
+        "noprefix",
+        "nsdelegate",
+        "memory_recursiveprot",
+        "favordynmods",
+        "release_agent",
+    ];
+    let mut all: Vec<Hierarchy> = Vec::new();
+    for line in mountinfo.lines() {
+        let Some((left, right)) = line.split_once(" - ") else {
+            continue;
+        };
+        let (left, right): (Vec<&str>, Vec<&str>) = (left.split(' ').collect(), right.split(' ').collect());
+        let ([_, _, _, _, mount, ..], [kind, _, options, ..]) = (left.as_slice(), right.as_slice()) else {
+            continue;
+        };
+        let version = match *kind {
+            "cgroup" => 1,
+            "cgroup2" => 2,
+            _ => continue,
+        };
+        let controllers = if version == 1 {
+            options
+                .split(',')
+                .filter(|o| !FLAGS.contains(&o.split('=').next().unwrap_or(o)))
+                .map(String::from)
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let mount = PathBuf::from(mount);
+        if mount.starts_with(ROOT) && !all.iter().any(|h| h.mount == mount) {
+            all.push(Hierarchy {
+                mount,
+                version,
+                controllers,
+            });
+        }
+    }
+    all
+}
+
+/// `v1`, `v2` or `hybrid`.
+pub fn layout(all: &[Hierarchy]) -> &'static str {
+    let controllers = all
+        .iter()
+        .any(|h| h.version == 1 && h.controllers.iter().any(|c| !c.starts_with("name=")));
+    match (controllers, all.iter().any(|h| h.version == 2)) {
+        (true, true) => "hybrid",
+        (true, false) => "v1",
+        (false, true) => "v2",
+        (false, false) => "none",
+    }
+}
+
+/// The hierarchies of this host.
+///
+/// # Errors
+/// [`Error`] if the mount table cannot be read.
+pub fn host() -> Result<Vec<Hierarchy>, Error> {
+    let path = Path::new("/proc/self/mountinfo");
+    let mut all = hierarchies(&std::fs::read_to_string(path).map_err(act("read", path))?);
+    for hierarchy in all.iter_mut().filter(|h| h.version == 2) {
+        let path = hierarchy.mount.join("cgroup.controllers");
+        let text = std::fs::read_to_string(&path).map_err(act("read", &path))?;
+        hierarchy.controllers = text.split_whitespace().map(String::from).collect();
+    }
+    Ok(all)
+}
+
+/// The guard's directories, seen from outside.
+#[derive(Debug)]
+pub struct Subtree {
+    directories: Vec<(Hierarchy, PathBuf)>,
+    version_2: Option<OwnedFd>,
+    unavailable: Option<String>,
+    by_root: bool,
+}
+
+impl Subtree {
+    /// Makes `plimsoll-TOKEN` in each hierarchy and sets the limits.
+    ///
+    /// Where that is not allowed (an ordinary user without a delegated subtree) the result says why and holds nothing.
+    ///
+    /// # Errors
+    /// [`Error`] if it should have been possible.
+    pub fn create(token: &str, limits: Limits) -> Result<Self, Error> {
+        let by_root = rustix::process::geteuid().is_root();
+        let mut subtree = Self {
+            directories: Vec::new(),
+            version_2: None,
+            unavailable: None,
+            by_root,
+        };
+        let all = host()?;
+        if all.is_empty() {
+            subtree.unavailable = Some(format!("no control groups are mounted at {ROOT}"));
+            return Ok(subtree);
+        }
+        match subtree.fill(all, token, limits) {
+            Ok(()) => Ok(subtree),
+            Err(Error::Act { act, path, source }) if refused(&source) => {
+                let why = format!("failed to {act} `{}`: {source}", path.display());
+                subtree.remove(Duration::from_secs(1));
+                subtree.unavailable = Some(why);
+                Ok(subtree)
+            }
+            Err(error) => {
+                subtree.remove(Duration::from_secs(1));
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&mut self, all: Vec<Hierarchy>, token: &str, limits: Limits) -> Result<(), Error> {
+        for hierarchy in all {
+            let parent = if self.by_root {
+                hierarchy.mount.clone()
+            } else {
+                delegated(&hierarchy)?
+            };
+            let directory = parent.join(format!("plimsoll-{token}"));
+            if hierarchy.version == 2 {
+                enable(&parent, &hierarchy.controllers)?;
+            }
+            std::fs::create_dir(&directory).map_err(act("make", &directory))?;
+            self.directories.push((hierarchy.clone(), directory.clone()));
+            let has = |name: &str| hierarchy.controllers.iter().any(|c| c == name);
+            if hierarchy.version == 1 && has("cpuset") {
+                for file in ["cpuset.cpus", "cpuset.mems"] {
+                    let inherited = parent.join(file);
+                    let value = std::fs::read_to_string(&inherited).map_err(act("read", &inherited))?;
+                    put(&directory.join(file), value.trim())?;
+                }
+            }
+            if has("memory") {
+                let file = if hierarchy.version == 1 {
+                    "memory.limit_in_bytes"
+                } else {
+                    "memory.max"
+                };
+                put(&directory.join(file), &limits.memory.to_string())?;
+            }
+            if has("pids") {
+                put(&directory.join("pids.max"), &limits.pids.to_string())?;
+            }
+            if hierarchy.version == 2 {
+                let fd = openat(
+                    CWD,
+                    &directory,
+                    OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )
+                .map_err(|e| act("open", &directory)(e.into()))?;
+                self.version_2 = Some(fd);
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory of the version 2 hierarchy, in which PID 1 is to begin.
+    pub fn version_2(&self) -> Option<BorrowedFd<'_>> {
+        self.version_2.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether there is any.
+    pub fn is_some(&self) -> bool {
+        !self.directories.is_empty()
+    }
+
+    /// Why there is none.
+    pub fn unavailable(&self) -> Option<&str> {
+        self.unavailable.as_deref()
+    }
+
+    /// Whether root made it, outside of any user namespace of the guard's.
+    pub fn by_root(&self) -> bool {
+        self.by_root
+    }
+
+    /// Moves the calling process, which has one thread, into the version 1 directories.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn enter(&self) -> Result<(), Error> {
+        for (_, directory) in self.directories.iter().filter(|(h, _)| h.version == 1) {
+            // `tasks` and not `cgroup.procs`: one thread moves without waiting for an RCU grace period.
+            put(&directory.join("tasks"), "0")?;
+        }
+        Ok(())
+    }
+
+    /// Mounts the hierarchies for the calling process, rooted at the guard's directories by its cgroup namespace.
+    pub(super) fn mount(&self, hide_unified: bool) -> Result<Vec<Mounted>, super::Error> {
+        use super::{inside, inside_io};
+        let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let mut mounted = Vec::new();
+        if self.directories.is_empty() {
+            return Ok(mounted);
+        }
+        let pure = self.directories.iter().all(|(h, _)| h.version == 2);
+        if !pure {
+            mount("tmpfs", ROOT, "tmpfs", plain, Some(c"mode=755")).map_err(inside(format!("mount `{ROOT}`")))?;
+        }
+        for (hierarchy, _) in &self.directories {
+            if !pure && hierarchy.version == 2 && hide_unified {
+                continue;
+            }
+            if !pure {
+                fs_err::create_dir_all(&hierarchy.mount).map_err(inside_io("make a cgroup mount point"))?;
+            }
+            let options = match hierarchy.controllers.as_slice() {
+                [name] if name.starts_with("name=") => format!("none,{name}"),
+                names => names.join(","),
+            };
+            let what = format!("mount `{}`", hierarchy.mount.display());
+            if hierarchy.version == 1 {
+                let options = std::ffi::CString::new(options).unwrap_or_default();
+                mount("cgroup", &hierarchy.mount, "cgroup", plain, Some(options.as_c_str())).map_err(inside(what))?;
+            } else {
+                mount("cgroup2", &hierarchy.mount, "cgroup2", plain, None).map_err(inside(what))?;
+            }
+            mounted.push(Mounted {
+                mount: hierarchy.mount.clone(),
+                version: hierarchy.version,
+                controllers: hierarchy.controllers.clone(),
+            });
+        }
+        // What docker and systemd lay beside comounted hierarchies, and runtimes look for.
+        for hierarchy in mounted.iter().filter(|m| m.version == 1 && m.controllers.len() > 1) {
+            for name in &hierarchy.controllers {
+                let link = Path::new(ROOT).join(name);
+                if !link.exists() {
+                    fs_err::os::unix::fs::symlink(&hierarchy.mount, &link).map_err(inside_io("link a controller"))?;
+                }
+            }
+        }
+        Ok(mounted)
+    }
+
+    /// Leaves the version 2 root for a leaf, so that the root may hand controllers on (no internal processes).
+    pub(super) fn settle(&self, mounted: &[Mounted]) -> Result<(), Error> {
+        for hierarchy in mounted.iter().filter(|m| m.version == 2) {
+            let leaf = hierarchy.mount.join("plimsoll-guard");
+            std::fs::create_dir(&leaf).map_err(act("make", &leaf))?;
+            put(&leaf.join("cgroup.procs"), "0")?;
+            enable(&hierarchy.mount, &hierarchy.controllers)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directories and all below. Answers what could not be removed within the time.
+    pub fn remove(&mut self, within: Duration) -> Vec<String> {
+        self.version_2 = None;
+        let mut leftovers = Vec::new();
+        for (_, directory) in self.directories.drain(..) {
+            leftovers.extend(remove_tree(&directory, within));
+        }
+        leftovers
+    }
+}
+
+/// Ends every process of a cgroup directory and those below, and removes them. Answers what is left, and why.
+pub fn remove_tree(directory: &Path, within: Duration) -> Option<String> {
+    let waited = wait::until(within, Duration::from_millis(1), || {
+        kill_all(directory);
+        prune(directory)
+    });
+    match waited {
+        Waited::Done(()) => None,
+        Waited::TimedOut { last, .. } => Some(format!("{}: {last}", directory.display())),
+    }
+}
+
+fn kill_all(directory: &Path) {
+    // Linux 5.14 on version 2. Elsewhere one by one; what forks meanwhile is met in the next turn.
+    let _not_there = std::fs::write(directory.join("cgroup.kill"), "1");
+    let mut stack = vec![directory.to_path_buf()];
+    while let Some(next) = stack.pop() {
+        let pids = std::fs::read_to_string(next.join("cgroup.procs")).unwrap_or_default();
+        for pid in pids
+            .lines()
+            .filter_map(|l| l.parse().ok())
+            .filter_map(rustix::process::Pid::from_raw)
+        {
+            if let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+                let _gone = rustix::process::pidfd_send_signal(fd, rustix::process::Signal::KILL);
+            }
+        }
+        // A frozen process dies when it is thawed.
+        let _not_there = std::fs::write(next.join("freezer.state"), "THAWED");
+        stack.extend(children(&next));
+    }
+}
+
+fn children(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+        .map(|e| e.path())
+        .collect()
+}
+
+fn prune(directory: &Path) -> io::Result<()> {
+    for child in children(directory) {
+        prune(&child)?;
+    }
+    match std::fs::remove_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn refused(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound
+    )
+}
+
+/// The group of this process in the hierarchy, which an ordinary user may only use if it was delegated.
+fn delegated(hierarchy: &Hierarchy) -> Result<PathBuf, Error> {
+    let path = Path::new("/proc/self/cgroup");
+    let text = std::fs::read_to_string(path).map_err(act("read", path))?;
+    let own = text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_, names, group) = (parts.next()?, parts.next()?, parts.next()?);
+        let here = if hierarchy.version == 2 {
+            names.is_empty()
+        } else {
+            names == hierarchy.controllers.join(",")
+        };
+        here.then(|| hierarchy.mount.join(group.trim_start_matches('/')))
+    });
+    let own = own.unwrap_or_else(|| hierarchy.mount.clone());
+    let file = own.join("cgroup.procs");
+    rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).map_err(|e| act("write", &file)(e.into()))?;
+    Ok(own)
+}
+
+/// Hands controllers on to the children of a version 2 group.
+fn enable(directory: &Path, controllers: &[String]) -> Result<(), Error> {
+    let file = directory.join("cgroup.subtree_control");
+    let has = std::fs::read_to_string(&file).map_err(act("read", &file))?;
+    let missing: Vec<String> = controllers
+        .iter()
+        .filter(|c| !has.split_whitespace().any(|h| h == c.as_str()))
+        .map(|c| format!("+{c}"))
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        put(&file, &missing.join(" "))
+    }
+}
+
+fn put(path: &Path, value: &str) -> Result<(), Error> {
+    std::fs::write(path, value).map_err(act("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,release_agent=/x,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
+";
+
+    #[test]
+    fn a_hybrid_host_is_read_from_its_mount_table() {
+        let all = hierarchies(HYBRID);
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[0].controllers, ["cpu", "cpuacct"]);
+        assert_eq!(all[1].controllers, ["name=systemd"]);
+        assert_eq!(all[2].version, 2);
+        assert_eq!(layout(&all), "hybrid");
+    }
+
+    #[test]
+    fn systemd_on_version_1_does_not_make_a_unified_host_hybrid() {
+        let unified = "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+        assert_eq!(layout(&hierarchies(unified)), "v2");
+        let v1 = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
+        assert_eq!(layout(&hierarchies(v1)), "v1");
+        assert_eq!(layout(&hierarchies("")), "none");
+    }
+}

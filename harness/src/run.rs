@@ -1,0 +1,645 @@
+//! A run: cases in guards, some side by side, one record.
+
+mod images;
+mod queue;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use record::{Event, SubjectInfo, Tally};
+use serde_json::json;
+
+use crate::guard::cgroup::Limits;
+use crate::guard::{Job, Line};
+use crate::plan::{Case, SpecFile};
+use crate::subject::Subject;
+use crate::{host, judge, wait};
+
+use self::queue::Queue;
+
+/// What to run, and how.
+#[derive(Debug)]
+pub struct Options {
+    /// The cases, in order.
+    pub cases: Vec<Case>,
+    /// The files that they come from.
+    pub files: Vec<SpecFile>,
+    /// The subjects, by the names that the cases use.
+    pub subjects: Vec<Subject>,
+    /// How many cases run side by side at most.
+    pub jobs: usize,
+    /// Bound of a case, in place of its own.
+    pub timeout: Option<Duration>,
+    /// Begin nothing more after the first failure.
+    pub fail_fast: bool,
+    /// Keep the directories of cases that passed, too.
+    pub keep: bool,
+    /// Where runs are kept (`.plimsoll`).
+    pub state: PathBuf,
+    /// This program, called again as the guard.
+    pub own: PathBuf,
+    /// The command line, for the record.
+    pub argv: Vec<String>,
+    /// Wall clock at the start, RFC 3339, for the record.
+    pub started: String,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its id.
+    pub id: String,
+    /// Exit code.
+    pub exit: u8,
+    /// Counts.
+    pub tally: Tally,
+    /// Its directory.
+    pub dir: PathBuf,
+    /// It was asked to end by a signal.
+    pub interrupted: bool,
+}
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its directory.
+    #[error("failed to make a directory for the run below `{path}`", path = path.display())]
+    Directory {
+        /// Where.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// Its record.
+    #[error("failed to write the record `{path}`", path = path.display())]
+    Record {
+        /// Where.
+        path: PathBuf,
+        /// Cause.
+        source: std::io::Error,
+    },
+    /// An image.
+    #[error("failed to bring image `{name}`")]
+    Image {
+        /// Name in the spec.
+        name: String,
+        /// Cause.
+        source: image::Error,
+    },
+    /// Signals cannot be watched.
+    #[error("failed to watch for signals")]
+    Signals {
+        /// Cause.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the cases. `tell` gets every event as it is recorded.
+///
+/// Must be called before the process has other threads: it blocks the signals that ask it to end.
+///
+/// # Errors
+/// [`Error`] if the run could not be set up or recorded. What goes wrong in a case is a verdict.
+pub fn run(options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Summary, Error> {
+    let signals = sys::signals::termination().map_err(|source| Error::Signals { source })?;
+    let start = Instant::now();
+    let home = RunDirectory::make(&options.state)?;
+    let images = images::bring(&options.cases, &home.dir)?;
+    let epoch = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let epoch = Duration::new(epoch.tv_sec.unsigned_abs(), u32::try_from(epoch.tv_nsec).unwrap_or(0));
+    let emulated = host::emulated();
+
+    let mut recorder = Recorder {
+        file: home.record()?,
+        path: home.dir.join("run.jsonl"),
+        tell,
+    };
+    recorder.write(&Event::Run {
+        version: record::VERSION,
+        id: home.id.clone(),
+        started: options.started.clone(),
+        plimsoll: env!("CARGO_PKG_VERSION").into(),
+        argv: options.argv.clone(),
+        host: host::fingerprint(),
+        subjects: options.subjects.iter().map(info).collect(),
+    })?;
+    for file in &options.files {
+        recorder.write(&Event::Spec {
+            file: file.path.clone(),
+            sha256: file.sha256.clone(),
+            text: file.text.clone(),
+        })?;
+    }
+
+    let shared = Shared {
+        options,
+        home: &home,
+        images: &images,
+        epoch,
+        emulated,
+    };
+    let queue = Queue::new(&options.cases);
+    let stop = Stop::default();
+    let mut tally = Tally::default();
+    let mut failure = None;
+    std::thread::scope(|scope| {
+        let (sender, receiver) = channel::<Told>();
+        let workers = options.jobs.max(1).min(options.cases.len().max(1));
+        for _ in 0..workers {
+            let (sender, queue, stop, shared) = (sender.clone(), &queue, &stop, &shared);
+            scope.spawn(move || {
+                while let Some(index) = queue.next(&|| stop.asked()) {
+                    work(shared, stop, index, &sender);
+                    queue.done(index);
+                }
+            });
+        }
+        drop(sender);
+        let (done_read, done_write) = match rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
+            Ok(pipe) => pipe,
+            Err(error) => {
+                failure = Some(Error::Signals { source: error.into() });
+                stop.ask();
+                return;
+            }
+        };
+        let (signals, stop_ref) = (&signals, &stop);
+        scope.spawn(move || {
+            // Ends when the run does, or turns the first signal into the end of every guard.
+            if wait::readable(&[signals.as_fd(), done_read.as_fd()], None)[0] {
+                stop_ref.ask();
+            }
+        });
+        failure = collect(&receiver, options, &mut recorder, &mut tally, &stop);
+        if failure.is_some() {
+            stop.ask();
+            for _ in receiver {}
+        }
+        drop(done_write);
+    });
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let interrupted = stop.asked() && !(options.fail_fast && tally.fail + tally.error > 0);
+    // Cut short, a run proves nothing about what it did not come to.
+    let exit = if interrupted { 3 } else { tally.exit_code() };
+    recorder.write(&Event::RunEnd {
+        exit,
+        tally,
+        took: start.elapsed().as_secs_f64() * 1e3,
+    })?;
+    let leftover = home.close();
+    if let Some(why) = leftover {
+        tell(&Event::Evidence {
+            case: String::new(),
+            name: "leftover".into(),
+            text: why,
+        });
+    }
+    Ok(Summary {
+        id: home.id.clone(),
+        exit,
+        tally,
+        dir: home.dir.clone(),
+        interrupted,
+    })
+}
+
+fn info(subject: &Subject) -> SubjectInfo {
+    let nowhere = Path::new("/dev/null");
+    let version = oci_runtime_client::Client::new(&subject.argv, nowhere, nowhere, Duration::from_secs(5)).version();
+    SubjectInfo {
+        name: subject.name.clone(),
+        argv: subject.argv.clone(),
+        version: version.unwrap_or_else(|error| crate::chain(&error)),
+    }
+}
+
+/// What a worker tells.
+enum Told {
+    /// Of a case.
+    Event(Event),
+    /// A case is over: all its events, to be judged.
+    Over {
+        index: usize,
+        events: Vec<Event>,
+        took: Duration,
+        waited: Duration,
+        leftovers: Vec<String>,
+        work: PathBuf,
+    },
+}
+
+fn collect(
+    receiver: &Receiver<Told>,
+    options: &Options,
+    recorder: &mut Recorder<'_>,
+    tally: &mut Tally,
+    stop: &Stop,
+) -> Option<Error> {
+    for told in receiver {
+        let written = match told {
+            Told::Event(event) => recorder.write(&event),
+            Told::Over {
+                index,
+                events,
+                took,
+                waited,
+                leftovers,
+                work,
+            } => {
+                let case = &options.cases[index];
+                let mut good = leftovers.is_empty();
+                let mut result = Ok(());
+                for judged in judge::case(case, &events) {
+                    let known = case.known.get(&judged.check).cloned();
+                    tally.count(&judged.verdict, known.is_some());
+                    good &= judged.verdict.rank() <= 1;
+                    let bad = judged.verdict.rank() >= 3 && known.is_none();
+                    if bad && options.fail_fast {
+                        stop.ask();
+                    }
+                    result = result.and(recorder.write(&Event::Verdict {
+                        case: case.header.id.clone(),
+                        check: judged.check,
+                        verdict: judged.verdict,
+                        looks: judged.looks,
+                        known,
+                    }));
+                }
+                let milliseconds = |d: Duration| d.as_secs_f64() * 1e3;
+                result = result.and(recorder.write(&Event::CaseEnd {
+                    case: case.header.id.clone(),
+                    took: milliseconds(took),
+                    overhead: milliseconds(took.saturating_sub(waited)),
+                    leftovers,
+                }));
+                if good && !options.keep {
+                    // The next collection finds what this one could not remove.
+                    let _later = std::fs::remove_dir_all(&work);
+                }
+                result
+            }
+        };
+        if let Err(error) = written {
+            return Some(error);
+        }
+    }
+    None
+}
+
+struct Recorder<'r> {
+    file: File,
+    path: PathBuf,
+    tell: &'r mut dyn FnMut(&Event),
+}
+
+impl Recorder<'_> {
+    fn write(&mut self, event: &Event) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(event).unwrap_or_default();
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|source| Error::Record {
+            path: self.path.clone(),
+            source,
+        })?;
+        (self.tell)(event);
+        Ok(())
+    }
+}
+
+/// Ends every guard when asked to, by closing the pipes that they watch.
+#[derive(Default)]
+struct Stop {
+    inner: Mutex<(bool, Vec<(u64, Arc<Mutex<Option<ChildStdin>>>)>)>,
+}
+
+impl Stop {
+    fn asked(&self) -> bool {
+        self.inner.lock().is_ok_and(|inner| inner.0)
+    }
+
+    fn ask(&self) {
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.0 = true;
+            for (_, pipe) in inner.1.drain(..) {
+                if let Ok(mut pipe) = pipe.lock() {
+                    drop(pipe.take());
+                }
+            }
+        }
+    }
+
+    /// Registers a guard's pipe; closes it at once if the run is over already.
+    fn watch(&self, key: u64, pipe: &Arc<Mutex<Option<ChildStdin>>>) {
+        if let Ok(mut inner) = self.inner.lock() {
+            if inner.0 {
+                if let Ok(mut pipe) = pipe.lock() {
+                    drop(pipe.take());
+                }
+            } else {
+                inner.1.push((key, Arc::clone(pipe)));
+            }
+        }
+    }
+
+    fn forget(&self, key: u64) {
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.1.retain(|(k, _)| *k != key);
+        }
+    }
+}
+
+struct Shared<'s> {
+    options: &'s Options,
+    home: &'s RunDirectory,
+    images: &'s images::Images,
+    epoch: Duration,
+    emulated: bool,
+}
+
+/// Runs one case in a guard.
+fn work(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>) {
+    let start = Instant::now();
+    let mut case = shared.options.cases[index].clone();
+    case.header.t = now(shared.epoch);
+    let name = format!("{index:04}-{}", slug(&case.header.id));
+    let work = shared.home.dir.join("cases").join(&name);
+    let id = case.header.id.clone();
+    let mut events = vec![Event::Case(Box::new(case.header.clone()))];
+    // A harness that is gone hears nothing.
+    let tell = |event: &Event| drop(sender.send(Told::Event(event.clone())));
+    tell(&events[0]);
+    let (mut waited, mut took, mut leftovers) = (Duration::ZERO, None, Vec::new());
+    let mut fault = None;
+    match guarded(shared, stop, index, case, &work) {
+        Ok(mut guard) => {
+            while let Some(line) = guard.line() {
+                match line {
+                    Line::Event(event) => {
+                        tell(&event);
+                        events.push(*event);
+                    }
+                    Line::Done { took: t, waited: w } => (took, waited) = (Some(t), w),
+                    Line::Failed { message } => fault = Some(message),
+                    Line::Closed {
+                        reason,
+                        leftovers: left,
+                    } => {
+                        fault = fault.or(reason);
+                        leftovers = left;
+                        guard.closed = true;
+                    }
+                }
+            }
+            stop.forget(index as u64);
+            let ended = guard.end(&work);
+            if !guard.closed {
+                fault = fault.or(Some(ended));
+            }
+        }
+        Err(message) => fault = Some(message),
+    }
+    if let Some(message) = fault {
+        let (phase, step) = events
+            .iter()
+            .rev()
+            .find_map(|e| match e {
+                Event::Step { phase, index, .. } => Some((phase.clone(), *index)),
+                _ => None,
+            })
+            .unwrap_or_else(|| ("setup".into(), 0));
+        let broken = Event::Broken {
+            case: id,
+            phase,
+            index: step,
+            subject: false,
+            message,
+        };
+        tell(&broken);
+        events.push(broken);
+    }
+    let whole = start.elapsed();
+    // What the guard itself costs counts as overhead, too.
+    let waited = if took.is_some() { waited } else { whole };
+    drop(sender.send(Told::Over {
+        index,
+        events,
+        took: whole,
+        waited,
+        leftovers,
+        work,
+    }));
+}
+
+fn now(epoch: Duration) -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+    now.saturating_sub(epoch).as_secs_f64() * 1e3
+}
+
+fn slug(id: &str) -> String {
+    id.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(80)
+        .collect()
+}
+
+struct Guard {
+    child: std::process::Child,
+    out: BufReader<std::process::ChildStdout>,
+    closed: bool,
+}
+
+impl Guard {
+    /// The next line, as it comes; the last one is written when all of the guard is gone.
+    fn line(&mut self) -> Option<Line> {
+        let mut text = String::new();
+        loop {
+            text.clear();
+            if !matches!(self.out.read_line(&mut text), Ok(n) if n > 0) {
+                return None;
+            }
+            if let Ok(line) = serde_json::from_str(&text) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// How a guard without a last line ended.
+    fn end(&mut self, work: &Path) -> String {
+        let status = self.child.wait();
+        let stderr = std::fs::read_to_string(work.join("guard.stderr")).unwrap_or_default();
+        let said = stderr.lines().take(3).collect::<Vec<_>>().join(" / ");
+        match status {
+            Ok(status) => format!("the guard ended early ({status}) {said}"),
+            Err(error) => format!("the guard cannot be waited for: {error}"),
+        }
+    }
+}
+
+fn guarded(shared: &Shared<'_>, stop: &Stop, index: usize, case: Case, work: &Path) -> Result<Guard, String> {
+    let subject = shared.options.subjects.iter().find(|s| s.name == case.header.subject);
+    let subject = subject
+        .or(shared.options.subjects.first())
+        .ok_or("no subject was named")?
+        .clone();
+    let inside = work.join("disk");
+    std::fs::create_dir_all(&inside).map_err(|e| format!("failed to make `{}`: {e}", inside.display()))?;
+    let stderr = File::create(work.join("guard.stderr"))
+        .map_err(|e| format!("failed to make a file in `{}`: {e}", work.display()))?;
+    let timeouts = case.spec.timeouts;
+    let test = shared
+        .options
+        .timeout
+        .unwrap_or_else(|| timeouts.test.map_or(Duration::from_secs(60), |t| t.0));
+    let teardown = timeouts.teardown.map_or(Duration::from_secs(10), |t| t.0);
+    let job = Job {
+        // A runtime that refuses a hybrid host gets to see the version 1 part of it.
+        hide_unified: subject.name == "crun",
+        token: format!("{}-{}-{index}", shared.home.token, shared.home.id),
+        nonce: format!("{}{index:04}", shared.home.token),
+        work: std::path::absolute(&inside).map_err(|e| e.to_string())?,
+        image: shared.images.probe.clone(),
+        images: shared.images.named.clone(),
+        deadline: test + teardown,
+        limits: Limits {
+            memory: 4 << 30,
+            pids: 2048,
+        },
+        epoch: shared.epoch,
+        emulated: shared.emulated,
+        case,
+        subject,
+    };
+    let mut line = serde_json::to_vec(&job).map_err(|e| e.to_string())?;
+    line.push(b'\n');
+    let mut child = Command::new(&shared.options.own)
+        .arg("__guard")
+        // Not in the terminal's group: the harness hears of Ctrl-C, and ends its guards in order.
+        .process_group(0)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn()
+        .map_err(|e| format!("failed to start the guard `{}`: {e}", shared.options.own.display()))?;
+    let mut stdin = child.stdin.take().ok_or("the guard has no standard input")?;
+    let out = BufReader::new(child.stdout.take().ok_or("the guard has no standard output")?);
+    stdin
+        .write_all(&line)
+        .map_err(|e| format!("failed to hand the guard its case: {e}"))?;
+    stop.watch(index as u64, &Arc::new(Mutex::new(Some(stdin))));
+    Ok(Guard {
+        child,
+        out,
+        closed: false,
+    })
+}
+
+/// `.plimsoll/runs/ID`, locked while the run lasts.
+#[derive(Debug)]
+pub(crate) struct RunDirectory {
+    id: String,
+    token: String,
+    dir: PathBuf,
+    lock: OwnedFd,
+}
+
+impl RunDirectory {
+    fn make(state: &Path) -> Result<Self, Error> {
+        let runs = state.join("runs");
+        let failed = |source: std::io::Error| Error::Directory {
+            path: runs.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&runs).map_err(failed)?;
+        let mut number = std::fs::read_dir(&runs)
+            .map_err(failed)?
+            .flatten()
+            .filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok())
+            .max()
+            .map_or(1, |n| n + 1);
+        let dir = loop {
+            let dir = runs.join(format!("{number:04}"));
+            match std::fs::create_dir(&dir) {
+                Ok(()) => break dir,
+                // Another run was quicker.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(failed(error)),
+            }
+        };
+        let dir = std::path::absolute(dir).map_err(failed)?;
+        let token = token().map_err(failed)?;
+        let lock = File::create(dir.join("lock")).map_err(failed)?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|e| failed(e.into()))?;
+        // What `gc` needs to find the run's objects if nobody else can.
+        (&lock)
+            .write_all(
+                json!({"token": token, "id": format!("{number:04}")})
+                    .to_string()
+                    .as_bytes(),
+            )
+            .map_err(failed)?;
+        Ok(Self {
+            id: format!("{number:04}"),
+            token,
+            dir,
+            lock: lock.into(),
+        })
+    }
+
+    fn record(&self) -> Result<File, Error> {
+        let path = self.dir.join("run.jsonl");
+        File::options()
+            .create_new(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| Error::Record { path, source })
+    }
+
+    /// Removes what only the running run needed.
+    fn close(&self) -> Option<String> {
+        let mut why = None;
+        for name in ["images", "lock"] {
+            let path = self.dir.join(name);
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            if let Err(error) = removed
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                why = Some(format!("failed to remove `{}`: {error}", path.display()));
+            }
+        }
+        // Only if every case passed is there nothing in it.
+        let _kept = std::fs::remove_dir(self.dir.join("cases"));
+        let _held = &self.lock;
+        why
+    }
+}
+
+/// Eight letters and digits that no other run on this host has.
+fn token() -> std::io::Result<String> {
+    let mut bytes = [0u8; 8];
+    let n = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    Ok(bytes[..n]
+        .iter()
+        .map(|b| char::from(LETTERS[usize::from(b & 31)]))
+        .collect())
+}

@@ -1,0 +1,130 @@
+//! What is under test: an argument vector.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// A subject on its command line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// `bundled`, or the file name of the program.
+    pub name: String,
+    /// Program and leading arguments.
+    pub argv: Vec<String>,
+}
+
+/// Why a `--subject` is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Neither `bundled` nor `oci:…`.
+    #[error("unknown subject `{0}`: expected `bundled` or `oci:ARGV…`")]
+    Unknown(String),
+    /// `oci:` and nothing behind it.
+    #[error("`oci:` names no runtime: expected `oci:ARGV…`, such as `oci:runc`")]
+    Empty,
+    /// A quote is not closed.
+    #[error("a quote in `{0}` is not closed")]
+    Quote(String),
+    /// The program is not there.
+    #[error("there is no program `{0}` on the PATH")]
+    NotFound(String),
+}
+
+impl Subject {
+    /// Reads `bundled` or `oci:ARGV…`, words split as a shell does. `own` is this program's executable, `path` the
+    /// value of `PATH`.
+    ///
+    /// # Errors
+    /// [`ParseError`].
+    pub fn parse(text: &str, own: &Path, path: &str) -> Result<Self, ParseError> {
+        if text == "bundled" {
+            return Ok(Self {
+                name: text.into(),
+                argv: vec![own.display().to_string(), "oci".into()],
+            });
+        }
+        let line = text
+            .strip_prefix("oci:")
+            .ok_or_else(|| ParseError::Unknown(text.into()))?;
+        let mut argv = split(line).ok_or_else(|| ParseError::Quote(line.into()))?;
+        let program = argv.first_mut().ok_or(ParseError::Empty)?;
+        let name = program.rsplit('/').next().unwrap_or(program).to_owned();
+        *program = found(program, path).ok_or_else(|| ParseError::NotFound(program.clone()))?;
+        Ok(Self { name, argv })
+    }
+}
+
+fn found(program: &str, path: &str) -> Option<String> {
+    if program.contains('/') {
+        let absolute = std::path::absolute(program).ok()?;
+        return absolute.is_file().then(|| absolute.display().to_string());
+    }
+    // /usr/sbin is where Debian puts runc, and not on every user's PATH.
+    path.split(':')
+        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"])
+        .filter(|d| !d.is_empty())
+        .map(|d| Path::new(d).join(program))
+        .find(|p| p.is_file())
+        .map(|p| p.display().to_string())
+}
+
+fn split(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' | '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        end if end == c => break,
+                        '\\' if c == '"' => word.push(chars.next()?),
+                        inner => word.push(inner),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(chars.next()?),
+            c if c.is_whitespace() => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        let words = split(r#"a 'b c' "d \"e\"" f\ g "#).unwrap();
+        assert_eq!(words, ["a", "b c", "d \"e\"", "f g"]);
+        assert_eq!(split("a 'b"), None);
+    }
+
+    #[test]
+    fn a_subject_is_named_after_its_program() {
+        let subject = Subject::parse("oci:/bin/sh -c x", Path::new("/p"), "").unwrap();
+        assert_eq!((subject.name.as_str(), subject.argv.len()), ("sh", 3));
+        assert_eq!(
+            Subject::parse("bundled", Path::new("/p"), "").unwrap().argv,
+            ["/p", "oci"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_subject_is_told() {
+        let own = Path::new("/p");
+        assert_eq!(
+            Subject::parse("docker", own, ""),
+            Err(ParseError::Unknown("docker".into()))
+        );
+        assert_eq!(Subject::parse("oci:", own, ""), Err(ParseError::Empty));
+        assert_eq!(
+            Subject::parse("oci:no-such-program", own, ""),
+            Err(ParseError::NotFound("no-such-program".into()))
+        );
+    }
+}
