@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use harness::plan::LabelSelector;
+use reports::Format;
+
+/// A declarative testing and benchmarking harness for container stacks.
+///
+/// Exit codes: 0 all passed; 1 a check failed, or passed against its known failure; 2 bad spec or usage; 3 harness or
+/// host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive. If several apply, the first of
+/// 2, 3, 1, 5, 4 wins.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    /// Where runs are kept.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".plimsoll")]
+    pub(crate) state: PathBuf,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run specs and report what came of them.
+    Run(Run),
+    /// Read specs and complain about everything that is wrong with them; nothing runs.
+    Check(Check),
+    /// Print the cases that a run would consist of; nothing runs.
+    Plan(Plan),
+    /// Judge a recorded run again, from what it saw; needs no root.
+    Judge(Judge),
+    /// Print a recorded run as a report.
+    Report(Report),
+    /// Print which checks changed their verdict from one run to another; 1 if a check is worse.
+    Diff(Diff),
+    /// Remove what runs left that were killed.
+    Gc,
+    /// Print the JSON Schema of the spec format, for editors.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions(Completions),
+    /// Print the manual page.
+    Man(Man),
+    /// The bundled OCI runtime; `plimsoll oci --help` tells more.
+    // Only for the help: `main` takes this word before the parser sees it.
+    #[command(disable_help_flag = true)]
+    Oci {
+        /// A verb and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Which specs, and which cases of them.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Spec files, and folders with spec files below them.
+    #[arg(default_value = "specs")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only tests with this label: `KEY=VALUE`, `KEY!=VALUE`, `KEY in (A, B)`, `KEY`, `!KEY`; may be repeated.
+    #[arg(short, long = "label", value_name = "SELECTOR", value_parser = selectors)]
+    pub(crate) labels: Vec<Selectors>,
+    /// Only cases by this name: `TEST`, `TEST.CASE`, `TEST.CASE.CHECK` or a case's id, with `*` and `?`; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+    /// What is under test: `bundled`, or `oci:ARGV…` for any OCI runtime; may be repeated.
+    #[arg(long = "subject", value_name = "SUBJECT", default_value = "bundled")]
+    pub(crate) subjects: Vec<String>,
+    /// Put this fault of the specs' `sabotage` into the set-up; tests without it are not selected.
+    #[arg(long, value_name = "ID")]
+    pub(crate) sabotage: Option<String>,
+}
+
+/// The conditions of one `--label`.
+#[derive(Debug, Clone)]
+pub(crate) struct Selectors(pub(crate) Vec<LabelSelector>);
+
+fn selectors(text: &str) -> Result<Selectors, harness::plan::ParseSelector> {
+    LabelSelector::list(text).map(Selectors)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Cases side by side at most (the number of CPUs unless told).
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Bound of each case, in place of its own: `30s`, `2m`.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Begin nothing more after the first failure.
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Keep the directories of cases that passed, too.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Begin the cases in an order shuffled by this number.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) report: ReportForm,
+    /// Write a report to a file, too; may be repeated.
+    #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
+    pub(crate) outputs: Vec<Output>,
+}
+
+/// How a report on standard output looks.
+#[derive(Debug, Args)]
+pub(crate) struct ReportForm {
+    /// Format on standard output: `table`, `json`, `junit` or `tap`.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+    /// List passes, too, with what was seen.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+/// A report in a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    pub(crate) format: Format,
+    pub(crate) file: PathBuf,
+}
+
+fn output(text: &str) -> Result<Output, String> {
+    let (format, file) = text
+        .split_once('=')
+        .filter(|(_, file)| !file.is_empty())
+        .ok_or_else(|| format!("`{text}` is not FORMAT=FILE, such as `junit=report.xml`"))?;
+    Ok(Output {
+        format: format
+            .parse()
+            .map_err(|error: reports::UnknownFormat| error.to_string())?,
+        file: file.into(),
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, spec::quantity::ParseQuantity> {
+    text.parse::<spec::Span>().map(|span| span.0)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Spec files, and folders with spec files below them.
+    #[arg(default_value = "specs")]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Judge {
+    /// Id of a run, path of its `run.jsonl` or directory, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) report: ReportForm,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Id of a run, path of its `run.jsonl` or directory, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    #[command(flatten)]
+    pub(crate) report: ReportForm,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The run to compare with: id, path or `last`.
+    pub(crate) base: String,
+    /// The run that is compared.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The page of this command.
+    pub(crate) command: Option<String>,
+}

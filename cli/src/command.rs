@@ -1,0 +1,109 @@
+//! One file for each command: it calls one stage and answers an exit code.
+
+mod check;
+mod completions;
+mod diff;
+mod gc;
+mod judge;
+mod man;
+mod plan;
+mod report;
+mod run;
+mod schema;
+
+use std::path::Path;
+
+use record::Event;
+use reports::{Look, render};
+use spec::Target;
+
+use crate::{
+    arguments::{Arguments, ReportForm, Selection, Verb},
+    complaint,
+    error::Error,
+    streams::Streams,
+};
+
+/// What a runtime subject can be judged by: the runtime itself, and the host it runs on.
+const OFFERED: [Target; 2] = [Target::Runtime, Target::Host];
+
+/// Runs the command and tells its errors; answers the exit code.
+pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
+    let state = arguments.state;
+    let done = match arguments.verb {
+        Verb::Run(run) => run::run(&run, &state, streams),
+        Verb::Check(check) => check::check(&check, streams),
+        Verb::Plan(plan) => plan::plan(&plan, streams),
+        Verb::Judge(judge) => judge::judge(&judge, &state, streams),
+        Verb::Report(report) => report::report(&report, &state, streams),
+        Verb::Diff(diff) => diff::diff(&diff, &state, streams),
+        Verb::Gc => gc::gc(&state, streams),
+        Verb::Schema => schema::schema(streams),
+        Verb::Completions(completions) => completions::completions(&completions, streams),
+        Verb::Man(man) => man::man(&man, streams),
+        Verb::Oci { arguments } => Ok(u8::try_from(runtime::main(arguments.into_iter()) & 0xff).unwrap_or(1)),
+    };
+    done.unwrap_or_else(|error| {
+        streams.err(&format!("error: {}", harness::chain(&error)));
+        if let Some(hint) = error.hint() {
+            streams.err(&format!("\nhint: {hint}"));
+        }
+        error.exit_code()
+    })
+}
+
+/// The selection as the planner takes it.
+fn asked(selection: &Selection) -> harness::plan::Selection {
+    harness::plan::Selection {
+        labels: selection.labels.iter().flat_map(|list| list.0.clone()).collect(),
+        names: selection.only.iter().map(harness::plan::Pattern::new).collect(),
+        sabotage: match &selection.sabotage {
+            Some(id) => harness::plan::Sabotaging::Only(id.clone()),
+            None => harness::plan::Sabotaging::None,
+        },
+    }
+}
+
+/// The subjects of a selection.
+fn subjects(selection: &Selection, own: &Path) -> Result<Vec<harness::subject::Subject>, Error> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut subjects: Vec<harness::subject::Subject> = Vec::new();
+    for text in &selection.subjects {
+        let subject = harness::subject::Subject::parse(text, own, &path)?;
+        if subjects.iter().any(|other| other.name == subject.name) {
+            return Err(Error::SameSubject(subject.name));
+        }
+        subjects.push(subject);
+    }
+    Ok(subjects)
+}
+
+/// The cases of a selection; `None` if the specs have faults, which are told.
+fn planned(
+    selection: &Selection,
+    subjects: &[String],
+    streams: &mut Streams,
+) -> Result<Option<(harness::plan::Plan, Vec<harness::plan::SpecFile>)>, Error> {
+    let files = harness::discover::discover(&selection.paths)?;
+    match harness::plan::expand(&files, &asked(selection), subjects, &OFFERED) {
+        Ok(plan) => {
+            complaint::warn(&files, streams);
+            Ok(Some((plan, files)))
+        }
+        Err(faults) => {
+            complaint::complain(&faults, &files, streams);
+            Ok(None)
+        }
+    }
+}
+
+/// A report on standard output.
+fn tell(events: &[Event], form: &ReportForm, record: Option<&Path>, streams: &mut Streams) -> Result<(), Error> {
+    let look = Look {
+        colour: streams.out_colour,
+        passes: form.verbose,
+        record: record.map(|path| path.display().to_string()),
+    };
+    let text = render(form.format, events, &look)?;
+    streams.out(&text)
+}

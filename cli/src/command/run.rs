@@ -1,0 +1,120 @@
+//! `plimsoll run`: drive, observe, judge and record.
+
+use std::{num::NonZero, path::Path};
+
+use harness::{Options, plan::Case};
+use record::Event;
+use reports::{Look, render};
+
+use super::{planned, subjects, tell};
+use crate::{arguments::Run, error::Error, progress::Progress, streams::Streams};
+
+pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
+    let own = std::env::current_exe().map_err(Error::Own)?;
+    let subjects = subjects(&run.selection, &own)?;
+    let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+    let Some((plan, files)) = planned(&run.selection, &names, streams)? else {
+        return Ok(2);
+    };
+    let mut cases = plan.cases;
+    if cases.is_empty() {
+        streams.err(&format!(
+            "nothing selected: none of {} cases is asked for",
+            plan.not_selected
+        ));
+        return Ok(4);
+    }
+    if let Some(seed) = run.seed {
+        shuffle(&mut cases, seed);
+    }
+    // What a killed run left must not be in the way; what cannot be removed now is tried again by the next.
+    match harness::gc::collect(state) {
+        Ok(removed) => removed
+            .iter()
+            .for_each(|what| streams.err(&format!("removed what an earlier run left: {what}"))),
+        Err(error) => streams.err(&format!("warning: {}", harness::chain(&error))),
+    }
+    let mut progress = Progress::new(cases.len(), streams);
+    let options = Options {
+        cases,
+        files,
+        subjects,
+        jobs: run.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, NonZero::get),
+            usize::from,
+        ),
+        timeout: run.timeout,
+        fail_fast: run.fail_fast,
+        keep: run.keep,
+        state: state.to_owned(),
+        own,
+        argv: std::env::args_os()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+    };
+    let mut events: Vec<Event> = Vec::new();
+    let outcome = harness::run(&options, &mut |event| {
+        progress.tell(event, streams);
+        if told(event) {
+            events.push(event.clone());
+        }
+    });
+    progress.end();
+    let summary = outcome?;
+    if summary.interrupted {
+        streams.err("interrupted: what did not run has no verdict");
+    }
+    let record = summary.dir.join("run.jsonl");
+    // A report that cannot be written is told after the others are.
+    let mut failed = None;
+    for output in &run.outputs {
+        let look = Look {
+            passes: run.report.verbose,
+            record: Some(record.display().to_string()),
+            colour: false,
+        };
+        let written = render(output.format, &events, &look)
+            .map_err(Error::from)
+            .and_then(|text| fs_err::write(&output.file, text).map_err(Error::Write));
+        failed = failed.or(written.err());
+    }
+    tell(&events, &run.report, Some(&record), streams)?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(summary.exit),
+    }
+}
+
+/// Reports need the verdicts; what they rest on stays in the record.
+fn told(event: &Event) -> bool {
+    match event {
+        Event::Run { .. }
+        | Event::Case(_)
+        | Event::Verdict { .. }
+        | Event::Evidence { .. }
+        | Event::CaseEnd { .. }
+        | Event::RunEnd { .. } => true,
+        Event::Spec { .. }
+        | Event::Step { .. }
+        | Event::Act { .. }
+        | Event::Look { .. }
+        | Event::Broken { .. }
+        | Event::Unmet { .. } => false,
+    }
+}
+
+/// Another order for each seed, the same for the same seed (Fisher and Yates, numbers by xorshift64*).
+fn shuffle(cases: &mut [Case], seed: u64) {
+    let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
+    for last in (1..cases.len()).rev() {
+        // Zero would stay zero.
+        state = state.max(1);
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        let drawn = state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        let other = usize::try_from(drawn % (last as u64 + 1)).unwrap_or(last);
+        cases.swap(last, other);
+    }
+}

@@ -1,0 +1,101 @@
+//! Why a command could not do what it was asked for.
+
+use std::{io, path::PathBuf};
+
+/// Something outside the program's own judgement went wrong.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The specs cannot be read.
+    #[error(transparent)]
+    Discover(#[from] harness::discover::DiscoverError),
+    /// A `--subject` is none.
+    #[error(transparent)]
+    Subject(#[from] harness::subject::ParseError),
+    /// Two subjects cannot be told apart.
+    #[error("two subjects are called `{0}`: their cases would have the same ids")]
+    SameSubject(String),
+    /// The run could not be made.
+    #[error(transparent)]
+    Run(#[from] harness::Error),
+    /// Nothing could be collected.
+    #[error(transparent)]
+    Collect(#[from] harness::gc::Error),
+    /// There is no such run.
+    #[error("there is no run `{run}` in `{state}`", state = state.display())]
+    NoSuchRun {
+        /// As it was asked for.
+        run: String,
+        /// Where runs are kept.
+        state: PathBuf,
+    },
+    /// A record cannot be read.
+    #[error("failed to read the record `{path}`", path = path.display())]
+    Record {
+        /// Its path.
+        path: PathBuf,
+        /// The cause.
+        source: record::ReadError,
+    },
+    /// A record cannot be opened.
+    #[error("failed to open the record")]
+    Open(#[source] io::Error),
+    /// The specs of a record have faults, so that nothing can be judged by them.
+    #[error("the specs in the record cannot be read by this version: {0}")]
+    RecordedSpec(String),
+    /// The record has a case that its specs do not make.
+    #[error("the specs in the record make no case `{0}`")]
+    RecordedCase(String),
+    /// A report cannot be made.
+    #[error(transparent)]
+    Report(#[from] reports::ReportError),
+    /// A file or stream cannot be written.
+    #[error("failed to write the report")]
+    Write(#[source] io::Error),
+    /// The schema cannot be written as JSON.
+    #[error("failed to write the schema as JSON")]
+    Schema(#[source] serde_json::Error),
+    /// The program cannot find itself.
+    #[error("failed to find this program's own executable")]
+    Own(#[source] io::Error),
+    /// There is no such command to tell about.
+    #[error("there is no command `{0}`")]
+    NoSuchCommand(String),
+}
+
+impl Error {
+    /// The exit code it leads to: 2 for what the user wrote, 4 for nothing to run, 3 for the rest.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Discover(error) => error.exit_code(),
+            Self::Subject(_)
+            | Self::SameSubject(_)
+            | Self::NoSuchRun { .. }
+            | Self::Record { .. }
+            | Self::Open(_)
+            | Self::RecordedSpec(_)
+            | Self::RecordedCase(_)
+            | Self::NoSuchCommand(_) => 2,
+            Self::Run(_) | Self::Collect(_) | Self::Report(_) | Self::Write(_) | Self::Schema(_) | Self::Own(_) => 3,
+        }
+    }
+
+    /// What a user can do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchRun { .. } => Some("`last`, a number below `runs/`, or the path of a `run.jsonl`"),
+            Self::Discover(_) => Some("name spec files, or folders with `*.yaml` files below them"),
+            Self::RecordedSpec(_) | Self::RecordedCase(_) => Some("judge it with the version that recorded it"),
+            Self::Subject(_)
+            | Self::SameSubject(_)
+            | Self::Run(_)
+            | Self::Collect(_)
+            | Self::Record { .. }
+            | Self::Open(_)
+            | Self::Report(_)
+            | Self::Write(_)
+            | Self::Schema(_)
+            | Self::Own(_)
+            | Self::NoSuchCommand(_) => None,
+        }
+    }
+}
