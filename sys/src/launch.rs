@@ -540,12 +540,12 @@ pub fn start(program: &Program, clone: &CloneAs<'_>) -> io::Result<Started> {
         exit_signal: libc::SIGCHLD as u64,
         ..raw::CloneArgs::default()
     };
+    if let Some(cgroup) = clone.cgroup {
+        flags |= raw::CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
     if clone.outer == 0 {
         flags |= u64::from(clone.namespaces);
-        if let Some(cgroup) = clone.cgroup {
-            flags |= raw::CLONE_INTO_CGROUP;
-            args.cgroup = cgroup.as_raw_fd() as u64;
-        }
         if clone.vfork {
             flags |= (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
         }

@@ -13,6 +13,14 @@ pub mod launch;
 #[cfg(feature = "std")]
 pub mod mount_attr;
 #[cfg(feature = "std")]
-pub mod signals;
+pub mod mount_tree;
+#[cfg(feature = "std")]
+pub mod namespace;
+#[cfg(feature = "std")]
+pub mod read_only_exe;
 pub mod seccomp;
+#[cfg(feature = "std")]
+pub mod signal_fd;
+#[cfg(feature = "std")]
+pub mod signals;
 mod syscall;

@@ -108,12 +108,8 @@ impl Child<'_> {
             }
         }
         // CLONE_PARENT takes the exit signal from this process.
-        let mut args = raw::CloneArgs::default();
-        args.flags = u64::from(self.context.clone.namespaces) | libc::CLONE_PARENT as u64;
-        if let Some(cgroup) = self.context.clone.cgroup {
-            args.flags |= raw::CLONE_INTO_CGROUP;
-            args.cgroup = std::os::fd::AsRawFd::as_raw_fd(&cgroup) as u64;
-        }
+        let flags = u64::from(self.context.clone.namespaces) | libc::CLONE_PARENT as u64;
+        let mut args = raw::CloneArgs { flags, ..raw::CloneArgs::default() };
         // A second stack out of this one: the sibling has its own copy of the memory.
         let mut stack = [const { std::mem::MaybeUninit::<u64>::uninit() }; 64 * 1024];
         args.stack = stack.as_mut_ptr() as u64;
@@ -470,7 +466,7 @@ impl Child<'_> {
             }
             Op::Exit(status) => raw::exit(*status),
             Op::Pause => loop {
-                let _ = rustix::event::pause();
+                rustix::event::pause();
             },
         }
     }

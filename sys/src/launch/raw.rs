@@ -132,9 +132,10 @@ pub(super) unsafe fn call(number: libc::c_long, args: &[Arg<'_>]) -> Result<usiz
     // SAFETY: the caller's promise; all pointers come from borrows that outlive the call.
     let result = unsafe { libc::syscall(number, at(0), at(1), at(2), at(3), at(4), at(5)) };
     if result == -1 {
-        // SAFETY: the address of this thread's errno is always valid.
-        let errno = unsafe { *libc::__errno_location() };
-        return Err(Errno::from_raw_os_error(errno));
+        // SAFETY: every thread has an errno.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: the address of this thread's errno is valid and aligned, and no other thread writes there.
+        return Err(Errno::from_raw_os_error(unsafe { *errno }));
     }
     Ok(result as usize)
 }
