@@ -27,12 +27,8 @@ pub(super) fn look(name: &str, world: &mut World<'_>) -> Seen {
     let mut kernel = KernelState::default();
     if let Some(init) = world.containers.get_mut(name).and_then(|c| c.init.as_mut()) {
         kernel.pid = Some(init.pid);
-        kernel.alive = init.alive();
         kernel.payload = init.payload();
-        kernel.frozen = kernel.alive && cgroup::frozen(&init.groups);
-        if kernel.alive
-            && let Some(path) = path
-        {
+        if let Some(path) = path {
             // Every hierarchy that the guard mounted with a controller must hold it in the container's own group.
             let now = crate::drive::container::groups(init.pid, &world.home.cgroups);
             let own = path.trim_start_matches('/').to_owned();
@@ -44,6 +40,12 @@ pub(super) fn look(name: &str, world: &mut World<'_>) -> Seen {
                 kernel.in_cgroup =
                     Some(limited.all(|g| g.directory.components().any(|c| c.as_os_str() == own.as_str())));
             }
+        }
+        // Asked last: a process that ends leaves its groups first, and what was read of it then means nothing.
+        kernel.alive = init.alive();
+        kernel.frozen = kernel.alive && cgroup::frozen(&init.groups);
+        if !kernel.alive {
+            kernel.in_cgroup = None;
         }
     }
     Seen::State { runtime, kernel }
