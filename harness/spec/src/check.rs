@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Matcher, Requirement, Spanned, requirement::NamespaceKind};
 
+pub mod cgroup;
+
+pub use cgroup::CGROUP_KEYS;
+
 /// One expectation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenCheck", into = "WrittenCheck")]

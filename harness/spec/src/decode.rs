@@ -98,8 +98,12 @@ impl Sink {
         self.unusable.insert(std::ptr::from_ref(node));
     }
 
-    /// Whether something directly in a list or map was left out.
+    /// Whether something in a list or map, or in what is directly in it, was left out.
     fn lacks_part(&self, node: &Node) -> bool {
+        self.lacks_child(node) || node.entries().iter().any(|entry| self.lacks_child(&entry.node))
+    }
+
+    fn lacks_child(&self, node: &Node) -> bool {
         !self.unusable.is_empty()
             && (node.elements().iter().any(|n| !self.is_usable(n))
                 || node.entries().iter().any(|entry| !self.is_usable(&entry.node)))

@@ -6,8 +6,11 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet,
 
 use crate::{Position, node::Extent};
 
-/// Most characters of a source line that are shown before and after a fault.
-const CONTEXT: usize = 80;
+/// Most characters of a source line that are shown whole.
+const WHOLE: usize = 160;
+
+/// Most characters that are shown before and after a fault in a longer line.
+const CONTEXT: usize = 60;
 
 /// Whether a spec is unusable or only doubtful.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,7 +115,10 @@ impl Fault {
             group = group.element(Level::HELP.message(printable(help)));
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.decor_style(DecorStyle::Ascii).term_width(240).render(&[group])
+        let shown = renderer.decor_style(DecorStyle::Ascii).term_width(240).render(&[group]);
+        // Between a place of its own and an excerpt stands a line of nothing but `:::`.
+        let lines = shown.lines().filter(|line| bare(line).trim() != ":::");
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -131,11 +137,7 @@ impl std::error::Error for Fault {}
 
 /// The name that is closest to what was written, if any is close.
 pub fn closest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let allowed = match written.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
-        _ => 3,
-    };
+    let allowed = (written.chars().count() / 3).clamp(1, 3);
     let lower = written.to_lowercase();
     known
         .into_iter()
@@ -143,6 +145,14 @@ pub fn closest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> O
         .filter(|(distance, name)| *distance <= allowed && *distance < name.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// A line without its colours.
+fn bare(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once('m').map_or("", |(_, text)| text));
+    std::iter::once(first).chain(rest).collect()
 }
 
 /// Control characters are not let through to a terminal.
@@ -175,8 +185,10 @@ impl Excerpt {
             .unwrap_or_default()
             .trim_end_matches('\r');
         let column = (extent.at.column as usize).saturating_sub(1);
-        let first = column.saturating_sub(CONTEXT);
-        let length = (extent.length as usize).clamp(1, CONTEXT);
+        let is_long = line.chars().nth(WHOLE).is_some();
+        let (before, after) = if is_long { (CONTEXT, CONTEXT) } else { (column, WHOLE) };
+        let first = column.saturating_sub(before);
+        let length = (extent.length as usize).clamp(1, WHOLE);
         let mut shown = Self {
             text: String::new(),
             start: 0,
@@ -191,7 +203,7 @@ impl Excerpt {
         shown.end = shown.start;
         let mut cut = false;
         for (n, character) in characters.by_ref() {
-            if n >= column + length + CONTEXT {
+            if n >= column + length + after {
                 cut = true;
                 break;
             }

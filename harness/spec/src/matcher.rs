@@ -71,10 +71,18 @@ impl Matcher {
 #[schemars(rename = "Operators")]
 struct Operators {
     /// Equal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::workload::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     eq: Option<Value>,
     /// Not equal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::workload::given",
+        skip_serializing_if = "Option::is_none"
+    )]
     ne: Option<Value>,
     /// Greater than.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -223,6 +231,9 @@ impl<'de> Deserialize<'de> for Matcher {
             type Value = Matcher;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a scalar (equals) or a map of operators")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Matcher, E> {
+                Ok(Matcher::eq(Value::Null))
             }
             fn visit_bool<E: de::Error>(self, v: bool) -> Result<Matcher, E> {
                 Ok(Matcher::eq(v))

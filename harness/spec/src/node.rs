@@ -224,8 +224,8 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    /// Entries, and the key that waits for its value.
-    Map(Vec<Entry>, Option<(String, Extent)>),
+    /// Entries, and the key that waits for its value; `None` in it if the entry is dropped.
+    Map(Vec<Entry>, Option<(Option<String>, Extent)>),
 }
 
 struct Builder {
@@ -237,7 +237,7 @@ struct Builder {
 
 impl Builder {
     fn read(&mut self, text: &str) -> Result<(), Box<Fault>> {
-        let options = granit_parser::options! { emit_comments: false };
+        let options = granit_parser::options! { emit_comments: false, flow_nesting_limit: MAX_DEPTH };
         for event in Parser::<StrInput<'_>>::new_from_str_with_options(text, options) {
             let (event, span) = event.map_err(|error| Box::new(unreadable(&error)))?;
             let extent = Extent::of(&span);
@@ -295,8 +295,7 @@ impl Builder {
 
     fn begin(&mut self, extent: Extent, anchor: usize, content: Content) -> Result<(), Box<Fault>> {
         if self.open.len() >= MAX_DEPTH {
-            let fault = Fault::new(extent, format!("nested more than {MAX_DEPTH} deep"));
-            return Err(Box::new(fault.hint("no spec needs that")));
+            return Err(Box::new(too_deep(extent)));
         }
         self.open.push(Open {
             extent,
@@ -324,7 +323,8 @@ impl Builder {
             }
             Some(Content::List(elements)) => elements.push(node),
             Some(Content::Map(entries, pending)) => match pending.take() {
-                Some((key, extent)) => match entries.iter().find(|entry| entry.key == key) {
+                Some((None, _)) => {}
+                Some((Some(key), extent)) => match entries.iter().find(|entry| entry.key == key) {
                     Some(first) => {
                         let line = first.extent.at.line;
                         let fault = Fault::new(extent, format!("duplicate key `{key}`"));
@@ -336,22 +336,19 @@ impl Builder {
                 },
                 None => {
                     let extent = node.extent;
-                    let key = match node.value {
-                        Value::Text(text) => text,
-                        Value::Bool(value) => value.to_string(),
-                        Value::Integer(value) => value.to_string(),
-                        Value::Float(value) => value.to_string(),
-                        Value::Null if plain => "null".into(),
-                        _ => {
-                            let fault = Fault::new(extent, "a list or map cannot be a key");
-                            self.parsed.faults.push(fault.hint("expected text"));
-                            String::new()
+                    let kind = node.kind();
+                    let fault = match node.value {
+                        Value::Text(text) if text != "<<" || !plain => {
+                            *pending = Some((Some(text), extent));
+                            return Ok(());
                         }
+                        Value::Text(_) => {
+                            Fault::new(extent, "merge keys are not part of YAML 1.2").hint("write the fields out")
+                        }
+                        _ => Fault::new(extent, format!("{kind} cannot be a key")).hint("expected text"),
                     };
-                    if key == "<<" && plain {
-                        let fault = Fault::new(extent, "merge keys are not part of YAML 1.2");
-                        self.parsed.faults.push(fault.hint("write the fields out"));
-                    }
+                    self.parsed.faults.push(fault);
+                    let key = None;
                     *pending = Some((key, extent));
                 }
             },
@@ -459,6 +456,10 @@ impl Builder {
     }
 }
 
+fn too_deep(extent: Extent) -> Fault {
+    Fault::new(extent, format!("nested more than {MAX_DEPTH} deep")).hint("no spec needs that")
+}
+
 fn too_many(extent: Extent) -> Fault {
     Fault::new(
         extent,
@@ -470,5 +471,8 @@ fn too_many(extent: Extent) -> Fault {
 fn unreadable(error: &granit_parser::ScanError) -> Fault {
     let mark = error.marker();
     let extent = Extent::at(small(mark.line().max(1)), small(mark.col() + 1), 1);
+    if *error.kind() == granit_parser::ErrorKind::RecursionLimitExceeded {
+        return too_deep(extent);
+    }
     Fault::new(extent, "this is not YAML").hint(error.info())
 }

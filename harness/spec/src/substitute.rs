@@ -1,7 +1,7 @@
 //! `${matrix.x}` and `${vars.x}`, replaced in the tree and never in the text, so that places and types stay true.
 //!
-//! References that only a run can resolve (`${namespace}`, `${dir.data}`, `${web.pid}`) stay in the text for
-//! [`resolve`], which also writes `$${` as `${`.
+//! References that only a run can resolve (`${namespace}`, `${dir.data}`, `${web.pid}`) stay in the text, and so does
+//! `$${`, which stands for `${`: whoever resolves the rest when a step starts turns it into that.
 
 use std::collections::BTreeMap;
 
@@ -63,29 +63,6 @@ pub fn parts(text: &str) -> Vec<Part<'_>> {
         parts.push(Part::Literal(rest));
     }
     parts
-}
-
-/// A reference that a run does not know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown reference `${{{0}}}`")]
-pub struct UnknownReference(pub String);
-
-/// Resolves what is left to the run and writes `$${` as `${`.
-///
-/// # Errors
-/// The first reference for which `lookup` has no value.
-pub fn resolve(text: &str, mut lookup: impl FnMut(&str) -> Option<String>) -> Result<String, UnknownReference> {
-    let mut resolved = String::with_capacity(text.len());
-    for part in parts(text) {
-        match part {
-            Part::Literal(literal) | Part::Open(literal) => resolved.push_str(literal),
-            Part::Escape => resolved.push_str("${"),
-            Part::Reference(name) => {
-                resolved.push_str(&lookup(name).ok_or_else(|| UnknownReference(name.to_owned()))?);
-            }
-        }
-    }
-    Ok(resolved)
 }
 
 /// Replaces the references of a tree that are known before a run; what cannot be replaced is a fault and stays.
@@ -256,12 +233,5 @@ mod tests {
         assert_eq!(replaced("x ${nobody.pid}").1, ["unknown reference `${nobody.pid}`"]);
         assert_eq!(replaced("x ${matrix.list}").1, ["`${matrix.list}` is not a scalar"]);
         assert_eq!(replaced("x ${matrix").1, ["a reference has no end"]);
-    }
-
-    #[test]
-    fn a_run_resolves_the_rest_and_the_escape() {
-        let lookup = |name: &str| (name == "web.pid").then(|| "7".to_owned());
-        assert_eq!(resolve("/proc/${web.pid} $${HOME}", lookup).unwrap(), "/proc/7 ${HOME}");
-        assert_eq!(resolve("${x}", lookup), Err(UnknownReference("x".into())));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{Bytes, Millicores, requirement::NamespaceKind};
@@ -40,9 +40,14 @@ pub struct PatchOperation {
     /// Source of `move` and `copy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// Value of `add`, `replace` and `test`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Value of `add`, `replace` and `test`; `null` is one.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
+}
+
+/// A value that is written is there, even if it is `null`.
+pub(crate) fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// The six verbs of a JSON Patch.

@@ -1,0 +1,88 @@
+//! The JSON Schema of a spec, made of the types, for editors.
+
+use serde_json::{Value, json};
+
+use crate::{API_VERSION, document::Document, requirement::NamespaceKind};
+
+/// Where the schema is committed, below the root of the repository.
+pub const PATH: &str = "schema/plimsoll-v1.schema.json";
+
+/// The schema, draft 2020-12. It says less than [`crate::load`]: a file that it refuses is wrong, but not all that is
+/// wrong can be told by it.
+pub fn json_schema() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft2020_12();
+    let mut schema = settings.into_generator().into_root_schema_for::<Document>().to_value();
+    if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
+        for definition in definitions.values_mut() {
+            admit_references(definition);
+        }
+        if let Some(kinds) = definitions.get_mut("NamespaceKind") {
+            let mut names: Vec<&str> = NamespaceKind::ALL
+                .iter()
+                .flat_map(|k| [k.oci_name(), k.proc_name()])
+                .collect();
+            names.dedup();
+            *kinds = json!({"type": "string", "enum": names, "description": "A kind of namespace."});
+        }
+        definitions.insert(
+            "Reference".into(),
+            json!({
+                "type": "string",
+                "pattern": r"^\$\{[^}]+\}$",
+                "description": "A value from elsewhere: `${matrix.NAME}`, `${vars.NAME}`.",
+            }),
+        );
+    }
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for (key, value) in [("apiVersion", API_VERSION), ("kind", "Test")] {
+            if let Some(Value::Object(property)) = properties.get_mut(key) {
+                property.insert("const".into(), json!(value));
+            }
+        }
+    }
+    schema
+}
+
+/// Lets a reference stand for each field, element and value of a definition.
+fn admit_references(schema: &mut Value) {
+    let Value::Object(schema) = schema else { return };
+    for key in ["oneOf", "anyOf", "allOf", "prefixItems"] {
+        for inner in schema.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+            admit_references(inner);
+        }
+    }
+    let mut fields: Vec<&mut Value> = Vec::new();
+    for (key, inner) in schema.iter_mut() {
+        match (key.as_str(), inner) {
+            ("properties", Value::Object(properties)) => fields.extend(properties.values_mut()),
+            ("items" | "additionalProperties", inner) => fields.push(inner),
+            _ => {}
+        }
+    }
+    for field in fields {
+        admit_references(field);
+        let Value::Object(own) = &mut *field else { continue };
+        let is_free = own
+            .get("type")
+            .is_none_or(|kind| kind == "string" || kind == &json!(["string", "null"]));
+        let is_bound = ["$ref", "anyOf", "oneOf", "enum", "const", "pattern"]
+            .iter()
+            .any(|key| own.contains_key(*key));
+        if is_free && !is_bound {
+            continue;
+        }
+        let description = own.remove("description");
+        let mut wrapped = json!({"anyOf": [own, {"$ref": "#/$defs/Reference"}]});
+        if let (Some(description), Some(wrapped)) = (description, wrapped.as_object_mut()) {
+            wrapped.insert("description".into(), description);
+        }
+        *field = wrapped;
+    }
+}
+
+/// The schema as it is committed.
+pub fn text() -> String {
+    // A `Value` without keys that are not text always has a text.
+    let text = serde_json::to_string_pretty(&json_schema()).unwrap_or_default();
+    text + "\n"
+}
