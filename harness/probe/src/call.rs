@@ -9,7 +9,10 @@ use core::ffi::CStr;
 
 use sys::freestanding::{
     descriptor,
-    rustix::{fd::BorrowedFd, io::Errno},
+    rustix::{
+        fd::{AsFd, BorrowedFd},
+        io::Errno,
+    },
 };
 
 use crate::{errno, json::Json};
@@ -156,9 +159,9 @@ pub(crate) fn variable(env: &[&CStr], name: &str) -> Option<String> {
 }
 
 /// Writes all of `bytes`, going on after interruptions and short writes.
-pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+pub(crate) fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        match sys::freestanding::rustix::io::write(fd, bytes) {
+        match sys::freestanding::rustix::io::write(&fd, bytes) {
             Ok(0) => return Err(Errno::IO),
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::INTR) => {}

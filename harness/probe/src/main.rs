@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod call;
+mod connection;
 mod errno;
 mod facts;
 mod file;
@@ -70,7 +71,7 @@ fn without_verb(word: Option<&str>) -> u8 {
         Some("--help" | "-h") => (1, verbs::help(), 0),
         Some("--verbs") => (1, verbs::ALL.iter().flat_map(|verb| [verb.name, "\n"]).collect(), 0),
         Some(unknown) => {
-            Failure::usage(alloc::format!("unknown verb; `probe --help` lists them")).tell(unknown);
+            Failure::usage("unknown verb; `probe --help` lists them").tell(unknown);
             return 2;
         }
         None => (2, verbs::help(), 2),

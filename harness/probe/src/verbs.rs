@@ -1,11 +1,19 @@
 //! The verbs: what each does is in a file of its own, the table is here.
 
 mod alloc_memory;
+mod attempt;
+mod blocks;
 mod burn;
 mod ending;
+mod fork;
 mod observe;
+mod orphans;
 mod output;
+mod progress;
+mod resolve;
+mod serve;
 mod sleep;
+mod trap;
 
 use alloc::string::String;
 
@@ -170,6 +178,114 @@ pub(crate) const ALL: &[Verb] = &[
         usage: "[SIZE|--of-limit=PERCENT] [--step=SIZE] [--every=DURATION] [--then-exit=CODE|--then-sleep[=TIME]]",
         about: "really uses memory; PERCENT is of $LIMIT",
         run: alloc_memory::alloc,
+    },
+    Verb {
+        name: "attempt",
+        usage: "NAME=OPERATION[:WORD…]… [--here] [--then-sleep[=TIME]]",
+        about: "tries each in a copy of itself and tells `ok`, an errno, or what killed the copy",
+        run: attempt::attempt,
+    },
+    Verb {
+        name: "hold",
+        usage: "OPERATION…",
+        about: "does these itself, tells, and sleeps",
+        run: attempt::hold,
+    },
+    Verb {
+        name: "fork",
+        usage: "N [--hold]",
+        about: "forks N children and tells how many it got",
+        run: fork::fork,
+    },
+    Verb {
+        name: "forkbomb",
+        usage: "[--max=N]",
+        about: "all processes fork, N times together",
+        run: fork::bomb,
+    },
+    Verb {
+        name: "blocks",
+        usage: "PATH SIZE [--direct] [--bs=SIZE]",
+        about: "writes a file",
+        run: blocks::write,
+    },
+    Verb {
+        name: "readblocks",
+        usage: "PATH SIZE [--direct] [--bs=SIZE]",
+        about: "reads a file",
+        run: blocks::read,
+    },
+    Verb {
+        name: "serve",
+        usage: "[--port=N] [--body=hostname|TEXT] [--udp]",
+        about: "answers HTTP, and echoes datagrams",
+        run: serve::serve,
+    },
+    Verb {
+        name: "dial",
+        usage: "HOST:PORT [--timeout=TIME]",
+        about: "connects by TCP",
+        run: serve::dial,
+    },
+    Verb {
+        name: "resolve",
+        usage: "NAME [--type=A|AAAA|CNAME|PTR|SRV|TXT] [--server=ADDRESS[:PORT]] [--timeout=TIME]",
+        about: "asks a name server",
+        run: resolve::resolve,
+    },
+    Verb {
+        name: "trap",
+        usage: "SIGNAL[=CODE|ignore|default],…",
+        about: "tells each signal it catches; exits with CODE where one is given",
+        run: trap::trap,
+    },
+    Verb {
+        name: "orphans",
+        usage: "[N]",
+        about: "leaves N orphans to PID 1, counts zombies",
+        run: orphans::orphans,
+    },
+    Verb {
+        name: "counter",
+        usage: "[PATH] [--every=TIME] [--for=TIME]",
+        about: "counts in a file, or in lines",
+        run: progress::counter,
+    },
+    Verb {
+        name: "where",
+        usage: "[--for=TIME]",
+        about: "the CPUs it ran on",
+        run: progress::whereabouts,
+    },
+    Verb {
+        name: "stdin",
+        usage: "",
+        about: "copies standard input to standard output",
+        run: output::stdin,
+    },
+    Verb {
+        name: "id",
+        usage: "",
+        about: "ids as plain text",
+        run: output::id,
+    },
+    Verb {
+        name: "cat",
+        usage: "FILE…",
+        about: "writes files",
+        run: output::cat,
+    },
+    Verb {
+        name: "ls",
+        usage: "[DIRECTORY]",
+        about: "writes the names in a directory",
+        run: output::ls,
+    },
+    Verb {
+        name: "pwd",
+        usage: "",
+        about: "writes the working directory",
+        run: output::pwd,
     },
 ];
 

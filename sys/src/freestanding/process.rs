@@ -7,7 +7,10 @@ use linux_raw_sys::general::{
     __NR_clone, __NR_execve, __NR_exit_group, __NR_getcpu, __NR_getresgid, __NR_getresuid, __NR_ioprio_get,
     __NR_personality, __NR_prctl, __NR_sched_getscheduler, __NR_wait4, SIGCHLD,
 };
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Pid, getppid},
+};
 
 use super::call::raw;
 
@@ -270,13 +273,14 @@ pub fn raise_ambient(capability: u32) -> Result<(), Errno> {
     unsafe { raw(__NR_prctl, [47, 2, capability as usize, 0, 0, 0]) }.map(|_| ())
 }
 
-/// `prctl(PR_SET_PDEATHSIG, signal)`: `signal` comes when the parent dies.
+/// `prctl(PR_SET_PDEATHSIG, SIGKILL)`: this process dies when its parent, which must be `parent`, does.
 ///
 /// # Errors
-/// `EINVAL` for a number that is no signal.
-pub fn die_with_parent(signal: u32) -> Result<(), Errno> {
+/// `ESRCH` if the parent is gone already, so that its death would not be noticed; what a seccomp filter says.
+pub fn die_with(parent: Pid) -> Result<(), Errno> {
     // SAFETY: PR_SET_PDEATHSIG takes a number.
-    unsafe { raw(__NR_prctl, [1, signal as usize, 0, 0, 0, 0]) }.map(|_| ())
+    unsafe { raw(__NR_prctl, [1, 9, 0, 0, 0, 0]) }?;
+    if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH) }
 }
 
 /// `prctl(PR_SET_CHILD_SUBREAPER, 1)`: orphaned descendants become children of this process.
