@@ -280,7 +280,11 @@ pub fn raise_ambient(capability: u32) -> Result<(), Errno> {
 pub fn die_with(parent: Pid) -> Result<(), Errno> {
     // SAFETY: PR_SET_PDEATHSIG takes a number.
     unsafe { raw(__NR_prctl, [1, 9, 0, 0, 0, 0]) }?;
-    if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH) }
+    if getppid() == Some(parent) {
+        Ok(())
+    } else {
+        Err(Errno::SRCH)
+    }
 }
 
 /// `prctl(PR_SET_CHILD_SUBREAPER, 1)`: orphaned descendants become children of this process.
