@@ -60,7 +60,9 @@ impl Access {
         Self(self.0 & other.0)
     }
 
-    fn or(self, other: Self) -> Self {
+    /// What is in either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

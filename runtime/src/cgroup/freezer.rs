@@ -67,7 +67,13 @@ impl Cgroup {
 
     fn set_v1(&self, member: &Member, frozen: bool, deadline: Instant) -> Result<(), Error> {
         let wanted = if frozen { "FROZEN" } else { "THAWED" };
-        let directory = member.directory()?;
+        let directory = match member.directory() {
+            // A group that is gone has nobody to thaw.
+            Err(Error::Open { source, .. }) if !frozen && source.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(());
+            }
+            directory => directory?,
+        };
         let mut pause = Duration::from_micros(50);
         loop {
             // Written again each time: a process forked while the group was freezing is caught by that.
