@@ -1,2 +1,58 @@
-//! cargo xtask: check, root, oracle, bench, tidy, vm.
-fn main() {}
+//! `cargo xtask STAGE`: what a laptop and the pipeline both run, by the same word.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this program talks to the person who started it"
+)]
+
+mod check;
+mod command;
+mod oracle;
+mod release;
+mod root;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The stages of the pipeline.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    stage: Stage,
+}
+
+#[derive(Debug, Subcommand)]
+enum Stage {
+    /// Rules of the repository that the compiler does not know; needs nothing but cargo.
+    Tidy,
+    /// Format, lints, tidy, dependencies, generated files and documentation; needs no root.
+    Check,
+    /// All specs on the bundled runtime; needs root.
+    Root(root::Options),
+    /// All specs on runc and crun: a spec must pass there before it may judge ours; needs root.
+    Oracle(oracle::Options),
+}
+
+fn main() -> ExitCode {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let done = match Arguments::parse().stage {
+        Stage::Tidy => tidy::stage(workspace).map_err(Into::into),
+        Stage::Check => check::stage(workspace).map_err(Into::into),
+        Stage::Root(options) => root::stage(workspace, &options).map_err(Into::into),
+        Stage::Oracle(options) => oracle::stage(workspace, &options).map_err(Into::into),
+    };
+    done.unwrap_or_else(|error: Box<dyn std::error::Error>| {
+        eprintln!("error: {}", chain(&*error));
+        ExitCode::from(3)
+    })
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
