@@ -1,6 +1,6 @@
 //! `${matrix.x}` and `${vars.x}`, replaced in the tree and never in the text, so that places and types stay true.
 //!
-//! References that only a run can resolve (`${namespace}`, `${dir.data}`, `${web.pid}`) stay in the text, and so does
+//! References that only a run can resolve (`${dir.data}`, `${web.pid}`) stay in the text, and so does
 //! `$${`, which stands for `${`: whoever resolves the rest when a step starts turns it into that.
 
 use std::collections::BTreeMap;
@@ -10,8 +10,18 @@ use crate::{
     node::{Entry, Extent, Node, Value},
 };
 
-/// First words of references that a run resolves, beside the names of workloads and host processes.
-pub const RUN_ROOTS: [&str; 5] = ["namespace", "run", "case", "dir", "host"];
+/// References that a run resolves when a step starts, beside those to workloads and host processes; `NAME` is free.
+pub const RUN_REFERENCES: [&str; 6] = [
+    "dir.NAME",
+    "disk.NAME",
+    "run.nonce",
+    "image.probe",
+    "host.blockDevice.major",
+    "host.blockDevice.minor",
+];
+
+/// What can be known of a workload or host process: `${app.pid}`.
+pub const OBJECT_PROPERTIES: [&str; 3] = ["pid", "id", "bundle"];
 
 /// What references may name.
 #[derive(Debug, Default)]
@@ -153,18 +163,30 @@ impl Scope<'_> {
                 found
             }
             root => {
-                if !RUN_ROOTS.contains(&root) && !self.objects.contains(&root) {
-                    let known = ["matrix", "vars"].into_iter().chain(RUN_ROOTS);
+                if self.objects.contains(&root) {
+                    if !OBJECT_PROPERTIES.contains(&rest) {
+                        let known = OBJECT_PROPERTIES.map(|property| format!("`${{{root}.{property}}}`"));
+                        faults.push(unknown().hint(format!("expected one of {}", known.join(", "))));
+                    }
+                } else if !is_of_the_run(name) {
+                    let roots = RUN_REFERENCES.iter().filter_map(|known| known.split('.').next());
                     let fault = unknown()
                         .hint("neither matrix, vars, a workload, a host process nor a value of the run")
-                        .help(format!("write `$${{{name}}}` for these characters as they are"))
-                        .suggest(root, known.chain(self.objects.iter().copied()));
-                    faults.push(fault);
+                        .help(format!("write `$${{{name}}}` for these characters as they are"));
+                    let known = ["matrix", "vars"].into_iter().chain(roots);
+                    faults.push(fault.suggest(root, known.chain(self.objects.iter().copied())));
                 }
                 None
             }
         }
     }
+}
+
+fn is_of_the_run(name: &str) -> bool {
+    RUN_REFERENCES.iter().any(|known| match known.strip_suffix("NAME") {
+        Some(start) => name.strip_prefix(start).is_some_and(|rest| !rest.is_empty()),
+        None => *known == name,
+    })
 }
 
 fn listed<'n>(fault: Fault, written: &str, root: &str, known: impl Iterator<Item = &'n str> + Clone) -> Fault {
@@ -223,13 +245,15 @@ mod tests {
 
     #[test]
     fn what_a_run_resolves_stays() {
-        let text = "${web.pid} ${namespace} ${dir.data}/x $${HOME}";
+        let text = "${web.pid} ${run.nonce} ${dir.data}/x ${host.blockDevice.major} $${HOME}";
         assert_eq!(replaced(text), (Value::Text(text.into()), vec![]));
     }
 
     #[test]
     fn unknown_names_are_faults() {
         assert_eq!(replaced("${matrix.m}").1, ["unknown reference `${matrix.m}`"]);
+        assert_eq!(replaced("x ${web.pdi}").1, ["unknown reference `${web.pdi}`"]);
+        assert_eq!(replaced("x ${dir.}").1, ["unknown reference `${dir.}`"]);
         assert_eq!(replaced("x ${nobody.pid}").1, ["unknown reference `${nobody.pid}`"]);
         assert_eq!(replaced("x ${matrix.list}").1, ["`${matrix.list}` is not a scalar"]);
         assert_eq!(replaced("x ${matrix").1, ["a reference has no end"]);
