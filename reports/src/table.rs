@@ -35,6 +35,13 @@ pub(crate) fn table(run: &Run<'_>, look: &Look) -> String {
     out
 }
 
+fn counted(count: u64, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
+}
+
 /// Milliseconds as a person reads them.
 pub(crate) fn duration(milliseconds: f64) -> String {
     if milliseconds < 1000.0 {
@@ -332,5 +339,10 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
         (Some(exit), Some(took)) => format!("{} · exit {exit}", duration(took)),
         _ => "the run did not come to its end".into(),
     };
-    let _ = writeln!(out, "\n{} cases, {checks} checks: {counts} · {end}", run.cases.len());
+    let _ = writeln!(
+        out,
+        "\n{}, {}: {counts} · {end}",
+        counted(run.cases.len() as u64, "case"),
+        counted(checks, "check")
+    );
 }

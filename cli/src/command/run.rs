@@ -1,13 +1,16 @@
 //! `plimsoll run`: drive, observe, judge and record.
 
-use std::{num::NonZero, path::Path};
+use std::{
+    num::NonZero,
+    path::{Path, PathBuf},
+};
 
 use harness::{Options, plan::Case};
 use record::Event;
 use reports::{Look, render};
 
 use super::{planned, subjects, tell};
-use crate::{arguments::Run, error::Error, progress::Progress, streams::Streams};
+use crate::{arguments::Run, complaint::counted, error::Error, progress::Progress, streams::Streams};
 
 pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
     let own = std::env::current_exe().map_err(Error::Own)?;
@@ -19,8 +22,8 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
     let mut cases = plan.cases;
     if cases.is_empty() {
         streams.err(&format!(
-            "nothing selected: none of {} cases is asked for",
-            plan.not_selected
+            "nothing selected: {} not asked for or not for this subject",
+            counted(plan.not_selected, "case")
         ));
         return Ok(4);
     }
@@ -65,7 +68,7 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
     if summary.interrupted {
         streams.err("interrupted: what did not run has no verdict");
     }
-    let record = summary.dir.join("run.jsonl");
+    let record = here(&summary.dir.join("run.jsonl"));
     // A report that cannot be written is told after the others are.
     let mut failed = None;
     for output in &run.outputs {
@@ -84,6 +87,14 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
         Some(error) => Err(error),
         None => Ok(summary.exit),
     }
+}
+
+/// The path as seen from the working directory, if it lies below.
+fn here(path: &Path) -> PathBuf {
+    std::env::current_dir()
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned))
+        .unwrap_or_else(|| path.to_owned())
 }
 
 /// Reports need the verdicts; what they rest on stays in the record.

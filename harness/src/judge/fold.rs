@@ -375,12 +375,14 @@ fn judge_looks(
                         .iter()
                         .filter(|look| matches!(in_look(check, look), Verdict::Pass { .. }))
                         .count();
+                    let together = if open.len() > 1 && held > 0 {
+                        ", never together with all others of the step"
+                    } else {
+                        ""
+                    };
                     noted(
                         in_look(check, last),
-                        &format!(
-                            "held in {held} of {} looks within {within}, never all checks together",
-                            looks.len()
-                        ),
+                        &format!("held in {held} of {} looks within {within}{together}", looks.len()),
                     )
                 }
             }
@@ -389,7 +391,10 @@ fn judge_looks(
             for (nth, look) in looks.iter().enumerate() {
                 let verdict = in_look(check, look);
                 if !matches!(verdict, Verdict::Pass { .. }) {
-                    return noted(verdict, &format!("held in {nth} looks before, of {lasting}"));
+                    return noted(
+                        verdict,
+                        &format!("look {}, held in {nth} before, window of {lasting}", nth + 1),
+                    );
                 }
             }
             if let Some(broken) = record.broken {
@@ -603,7 +608,10 @@ mod tests {
         let Verdict::Fail { got, .. } = &test(CASE, &spec, &events)[0].verdict else {
             panic!("must fail");
         };
-        assert!(got.contains("exit code 7") && got.contains("held in 1 looks"), "{got}");
+        assert!(
+            got.contains("exit code 7") && got.contains("look 2, held in 1 before"),
+            "{got}"
+        );
     }
 
     #[test]

@@ -32,11 +32,10 @@ impl Unit {
     pub fn show(self, value: &Value) -> String {
         match (self, value) {
             (Self::Share, Value::Number(n)) => format!("{} %", rounded(n.as_f64().unwrap_or(f64::NAN) * 100.0)),
-            (Self::Bytes, Value::Number(n)) => match n.as_u64() {
-                Some(bytes) if bytes >= 1024 && Bytes(bytes).to_string() != bytes.to_string() => {
-                    format!("{} ({bytes} bytes)", Bytes(bytes))
-                }
-                _ => format!("{n} bytes"),
+            (Self::Bytes, Value::Number(n)) => match (n.as_u64(), n.as_f64()) {
+                (Some(bytes), _) if bytes < 1024 => format!("{bytes} bytes"),
+                (_, Some(bytes)) => binary(bytes),
+                (_, None) => format!("{n} bytes"),
             },
             (Self::Seconds, Value::Number(n)) => format!("{n}s"),
             (_, Value::String(text)) => quoted(text),
@@ -82,6 +81,20 @@ pub fn rounded(number: f64) -> String {
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
+    }
+}
+
+/// Bytes with the greatest unit that leaves a number of at least one, and as they are.
+fn binary(bytes: f64) -> String {
+    let unit = [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)]
+        .into_iter()
+        .find(|(_, shift)| bytes >= (1u64 << shift) as f64);
+    match unit {
+        Some((unit, shift)) => {
+            let number = (bytes / (1u64 << shift) as f64 * 100.0).round() / 100.0;
+            format!("{}{unit} ({} bytes)", rounded(number), rounded(bytes))
+        }
+        None => format!("{} bytes", rounded(bytes)),
     }
 }
 
@@ -316,6 +329,19 @@ mod tests {
         misses(json!({"lte": "64Mi"}), json!("max"), Unit::Bytes);
         holds_for(json!("max"), json!("max"), Unit::Bytes);
         misses(json!("64Mi"), json!("max"), Unit::Bytes);
+    }
+
+    #[test]
+    fn bytes_are_shown_with_a_unit_and_as_they_are() {
+        for (bytes, shown) in [
+            (json!(512), "512 bytes"),
+            (json!(64 << 20), "64Mi (67108864 bytes)"),
+            (json!(67_600_384), "64.47Mi (67600384 bytes)"),
+            (json!(1.5), "1.5 bytes"),
+            (json!("max"), "max"),
+        ] {
+            assert_eq!(Unit::Bytes.show(&bytes), shown);
+        }
     }
 
     #[test]
