@@ -1,4 +1,5 @@
 //! The device filter of cgroup v2: the program against the meaning of the rules, and in the kernel.
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use std::io::Write;
 use std::process::{Command, Stdio};
