@@ -237,7 +237,8 @@ pub(crate) fn container(bundle: &Bundle, wishes: Wishes<'_>) -> Result<Compiled>
     let root = mounting.root;
     let read_only_dev = mounting.read_only_dev.take();
     let terminal = process.terminal().unwrap_or(false);
-    devices::all(&mut c, spec, &linux, root, userns || !wishes.privileged, terminal)?;
+    let bind_devices = userns || names.user_joined() || !wishes.privileged;
+    devices::all(&mut c, spec, &linux, root, bind_devices, terminal)?;
     let tty = c.program.place();
     if terminal && let Some(socket) = console {
         let size = process

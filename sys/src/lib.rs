@@ -5,6 +5,8 @@ extern crate alloc;
 
 #[cfg(feature = "std")]
 pub mod bpf;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub mod early;
 #[cfg(feature = "std")]
 pub mod fork;
 pub mod freestanding;
@@ -23,4 +25,6 @@ pub mod seccomp;
 pub mod signal_fd;
 #[cfg(feature = "std")]
 pub mod signals;
+#[cfg(feature = "std")]
+pub mod swap;
 mod syscall;

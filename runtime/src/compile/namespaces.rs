@@ -63,7 +63,7 @@ fn check_kind(fd: &OwnedFd, kind: Kind, path: &Path) -> Result<(), String> {
     match sys::namespace::kind(fd) {
         Ok(found) if found == kind as u32 => Ok(()),
         Ok(found) => Err(format!(
-            "`{}` is a {} namespace, not a {} one",
+            "`{}` is a namespace of kind {}, not {}",
             path.display(),
             name_of(found),
             namespace_name(kind)

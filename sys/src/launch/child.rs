@@ -109,7 +109,10 @@ impl Child<'_> {
         }
         // CLONE_PARENT takes the exit signal from this process.
         let flags = u64::from(self.context.clone.namespaces) | libc::CLONE_PARENT as u64;
-        let mut args = raw::CloneArgs { flags, ..raw::CloneArgs::default() };
+        let mut args = raw::CloneArgs {
+            flags,
+            ..raw::CloneArgs::default()
+        };
         // A second stack out of this one: the sibling has its own copy of the memory.
         let mut stack = [const { std::mem::MaybeUninit::<u64>::uninit() }; 64 * 1024];
         args.stack = stack.as_mut_ptr() as u64;

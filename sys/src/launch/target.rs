@@ -72,7 +72,11 @@ pub(super) fn open_in(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> Resul
 /// Opens a target as `O_PATH`, making what is missing.
 pub(super) fn open_target(root: BorrowedFd<'_>, target: &Target, missing: Missing) -> Result<OwnedFd, Errno> {
     let fd = match open_path(root, &target.path, OFlags::PATH, target.no_symlinks) {
-        Err(Errno::NOENT) if missing != Missing::Fail => make(root, target, missing)?,
+        Err(Errno::NOENT) if missing != Missing::Fail => match make_last(root, target, missing) {
+            // More is missing, or a link leads nowhere yet.
+            Err(Errno::NOENT | Errno::EXIST) => make(root, target, missing)?,
+            other => other?,
+        },
         other => other?,
     };
     if target.not_proc && rustix::fs::fstatfs(&fd)?.f_type as i64 == PROC_SUPER_MAGIC {
@@ -100,6 +104,30 @@ pub(super) fn open_console(root: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
         return Err(Errno::LOOP);
     }
     Ok(fd)
+}
+
+/// Makes the last component where everything above it is there already, as it nearly always is.
+fn make_last(root: BorrowedFd<'_>, target: &Target, missing: Missing) -> Result<OwnedFd, Errno> {
+    let path = target.path.to_bytes();
+    let name = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+    let (above, name) = (Buffer::new(&path[..name])?, Buffer::new(&path[name..])?);
+    if matches!(name.as_bytes(), b"" | b"." | b"..") {
+        return Err(Errno::NOENT);
+    }
+    let parent = open_path(
+        root,
+        above.c_str()?,
+        OFlags::PATH | OFlags::DIRECTORY,
+        target.no_symlinks,
+    )?;
+    make_one(&parent, name.c_str()?, missing == Missing::File)?;
+    // What was made just now is no link; if somebody put one in its place, that is refused.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(&parent, name.c_str()?, flags, Mode::empty())?;
+    match FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) {
+        FileType::Symlink => Err(Errno::LOOP),
+        _ => Ok(fd),
+    }
 }
 
 /// Walks the path component by component below `root`, making what is missing. The prefix that was walked is resolved
@@ -161,20 +189,9 @@ fn make(root: BorrowedFd<'_>, target: &Target, missing: Missing) -> Result<Owned
 fn make_one(parent: &OwnedFd, name: &CStr, file: bool) -> Result<(), Errno> {
     if file {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::WRONLY;
-        let parent = reopen(parent)?;
-        return rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map(drop);
+        return rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o644)).map(drop);
     }
     rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
-}
-
-/// The same directory, as one that can be created in whatever it was opened for.
-fn reopen(parent: &OwnedFd) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(
-        parent,
-        c".",
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
 }
 
 /// The path that is meant when `component`, the last part of `done`, is a link.
