@@ -13,6 +13,9 @@ use crate::plan::SpecFile;
 /// Name of folders whose specs are meant to be refused; they are read only when they are named.
 const BAD: &str = "bad";
 
+/// Files for which a thread pays.
+const WORTH_A_THREAD: usize = 32;
+
 /// Why specs could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
@@ -80,23 +83,34 @@ pub fn discover(paths: &[PathBuf]) -> Result<Vec<SpecFile>, DiscoverError> {
             files.push(path.clone());
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    files.retain(|path| seen.insert(fs_err::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    if paths.len() > 1 {
+        let mut seen = std::collections::HashSet::new();
+        files.retain(|path| seen.insert(fs_err::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    }
+    in_parallel(&files, |path| read(path)).into_iter().collect()
+}
+
+/// Does the same with each item on all CPUs; the results come in the order of the items.
+pub(crate) fn in_parallel<I: Sync, O: Send>(items: &[I], work: impl Fn(&I) -> O + Sync) -> Vec<O> {
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(8);
-    let share = files.len().div_ceil(workers).max(1);
+    let share = items.len().div_ceil(workers);
+    if workers == 1 || share < WORTH_A_THREAD {
+        return items.iter().map(work).collect();
+    }
+    let work = &work;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = files
+        let threads: Vec<_> = items
             .chunks(share)
-            .map(|chunk| scope.spawn(|| chunk.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()))
+            .map(|chunk| scope.spawn(move || chunk.iter().map(work).collect::<Vec<_>>()))
             .collect();
-        let mut specs = Vec::with_capacity(files.len());
+        let mut results = Vec::with_capacity(items.len());
         for thread in threads {
             match thread.join() {
-                Ok(read) => specs.extend(read?),
+                Ok(done) => results.extend(done),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        Ok(specs)
+        results
     })
 }
 

@@ -9,6 +9,8 @@ use record::{CaseHeader, CheckHeader};
 use serde::{Deserialize, Serialize};
 use spec::{Fault, Step, Target, Test};
 
+use crate::discover::in_parallel;
+
 pub mod select;
 
 pub use select::{LabelSelector, ParseSelector, Pattern};
@@ -95,44 +97,56 @@ pub fn expand(
         return Err(faults);
     }
     let mut plan = Plan::default();
-    for file in files {
-        for document in &file.loaded.documents {
-            let sabotages: Vec<Option<&str>> = match &selection.sabotage {
-                Sabotaging::None => vec![None],
-                Sabotaging::Only(id) => vec![Some(id.as_str())],
-                Sabotaging::Each => std::iter::once(None)
-                    .chain(document.sabotages.iter().map(|id| Some(id.as_str())))
-                    .collect(),
-            };
-            for variant in document.variants() {
-                for sabotage in &sabotages {
-                    if sabotage.is_some_and(|id| !document.sabotages.iter().any(|known| known == id)) {
-                        plan.not_selected += 1;
-                        continue;
-                    }
-                    let decoded = match document.decode(&variant, *sabotage) {
-                        Ok(decoded) => decoded,
-                        Err(more) => {
-                            faults.extend(more);
-                            continue;
-                        }
-                    };
-                    for (subject, target) in seats(&decoded.spec, subjects, offered) {
-                        let case = case(file, &decoded, &variant, *sabotage, subject, target);
-                        if selection.has(&case, &variant) {
-                            plan.cases.push(case);
-                        } else {
-                            plan.not_selected += 1;
-                        }
-                    }
-                    if seats(&decoded.spec, subjects, offered).is_empty() {
+    for part in in_parallel(files, |file| expand_file(file, selection, subjects, offered)) {
+        match part {
+            Ok(part) => {
+                plan.cases.extend(part.cases);
+                plan.not_selected += part.not_selected;
+            }
+            Err(more) => faults.extend(more),
+        }
+    }
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+fn expand_file(
+    file: &SpecFile,
+    selection: &Selection,
+    subjects: &[String],
+    offered: &[Target],
+) -> Result<Plan, Vec<Fault>> {
+    let mut plan = Plan::default();
+    for document in &file.loaded.documents {
+        let sabotages: Vec<Option<&str>> = match &selection.sabotage {
+            Sabotaging::None => vec![None],
+            Sabotaging::Only(id) => vec![Some(id.as_str())],
+            Sabotaging::Each => std::iter::once(None)
+                .chain(document.sabotages.iter().map(|id| Some(id.as_str())))
+                .collect(),
+        };
+        for variant in document.variants() {
+            for sabotage in &sabotages {
+                if sabotage.is_some_and(|id| !document.sabotages.iter().any(|known| known == id)) {
+                    plan.not_selected += 1;
+                    continue;
+                }
+                let decoded = document.decode(&variant, *sabotage)?;
+                let seats = seats(&decoded.spec, subjects, offered);
+                if seats.is_empty() {
+                    plan.not_selected += 1;
+                }
+                for (subject, target) in seats {
+                    let case = case(file, &decoded, &variant, *sabotage, subject, target);
+                    if selection.has(&case, &variant) {
+                        plan.cases.push(case);
+                    } else {
                         plan.not_selected += 1;
                     }
                 }
             }
         }
     }
-    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+    Ok(plan)
 }
 
 /// The subjects on which a test runs, and as what.
