@@ -56,7 +56,10 @@ pub fn look(check: &Check, world: &mut World<'_>) -> Seen {
             cgroup::look(name, keys.keys().map(String::as_str), world)
         }
         (Subject::Network(_), Some(target)) => network::look(target, world),
-        (Subject::File(file), Some(target)) => file::look(target, &file.path, world),
+        (Subject::File(file), Some(target)) => match world.path(&file.path) {
+            Ok(path) => file::look(target, &path, world),
+            Err(why) => Seen::Unmeasured { why },
+        },
         (Subject::Statistic(..), _) => match check.sample.as_ref().and_then(|s| world.samples.get(&s.value)) {
             Some(samples) => samples.clone(),
             None => Seen::Absent {

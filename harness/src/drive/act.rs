@@ -124,6 +124,15 @@ impl World<'_> {
         done.map_err(|name| Stuck::Host(failure.unwrap_or_else(|| format!("nothing is known as `${{{name}}}`"))))
     }
 
+    /// A path of a check with its references resolved, such as `${dir.data}/file`.
+    pub(crate) fn path(&mut self, path: &str) -> Result<PathBuf, String> {
+        let mut value = json!(path);
+        match self.resolve(&mut value) {
+            Ok(()) => Ok(PathBuf::from(value.as_str().unwrap_or_default())),
+            Err(Stuck::Host(why) | Stuck::Subject(why)) => Err(why),
+        }
+    }
+
     fn look_up(&mut self, name: &str) -> Result<Value, String> {
         let unknown = || format!("nothing is known as `${{{name}}}`");
         let (first, rest) = name.split_once('.').unwrap_or((name, ""));

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
 
 use record::Seen;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
@@ -11,7 +12,7 @@ use crate::drive::World;
 
 const READ: u64 = 64 << 10;
 
-pub(super) fn look(target: Target<'_>, path: &str, world: &mut World<'_>) -> Seen {
+pub(super) fn look(target: Target<'_>, path: &Path, world: &mut World<'_>) -> Seen {
     let root = match pid_of(target, world) {
         Ok(pid) => format!("/proc/{pid}/root"),
         // What is left on disk of a container that has ended.
@@ -24,11 +25,11 @@ pub(super) fn look(target: Target<'_>, path: &str, world: &mut World<'_>) -> See
         },
     };
     seen(&root, path).unwrap_or_else(|error| Seen::Unmeasured {
-        why: format!("failed to look at `{path}` below `{root}`: {error}"),
+        why: format!("failed to look at `{}` below `{root}`: {error}", path.display()),
     })
 }
 
-fn seen(root: &str, path: &str) -> std::io::Result<Seen> {
+fn seen(root: &str, path: &Path) -> std::io::Result<Seen> {
     let root = openat(
         CWD,
         root,
