@@ -11,7 +11,7 @@ use crate::{
     step::Metric,
 };
 
-const STATES: &[&str] = &["creating", "created", "running", "stopped", "paused"];
+const STATES: &[&str] = &["creating", "created", "running", "stopped", "paused", "missing"];
 const REASONS: &[&str] = &["Completed", "Error", "OOMKilled"];
 const PROCESS_STATES: &[&str] = &["R", "S", "D", "Z", "T", "t", "I", "X"];
 const FILE_KINDS: &[&str] = &["file", "directory", "symlink", "character", "block", "fifo", "socket"];
@@ -124,7 +124,11 @@ impl Checker<'_> {
                 }
             }
         } else if !is_statistic {
-            let own = matches!(check.subject, Subject::Exit(_) | Subject::Output(_));
+            let own = matches!(check.subject, Subject::Exit(_) | Subject::Output(_))
+                || matches!(
+                    (&check.subject, &step.action),
+                    (Subject::Report(_), Some(Action::Exec(_)))
+                );
             let acts = matches!(
                 step.action,
                 Some(Action::Exec(_) | Action::Oci(_) | Action::Script(_) | Action::Stop(_) | Action::Signal(_))
