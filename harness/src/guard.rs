@@ -28,6 +28,9 @@ use crate::{drive, wait};
 /// Where a guard keeps what a case needs, on a file system of its own.
 pub const HOME: &str = "/run/plimsoll";
 
+/// How often a killed guard that does not end is thawed again.
+const THAW_EVERY: Duration = Duration::from_millis(20);
+
 /// Why a guard cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -95,7 +98,7 @@ pub fn main() -> i32 {
     let ended = match role {
         // PID 1: the directories are its parent's to remove.
         Role::Init { ready } => return init(&job, &cgroups, &ready),
-        Role::Outside { pid, pidfd, go } => watch(&job, pid, &pidfd, go),
+        Role::Outside { pid, pidfd, go } => watch(&job, &cgroups, pid, &pidfd, go),
     };
     let leftovers = cgroups.remove(Duration::from_secs(5));
     closed(ended, leftovers)
@@ -149,7 +152,13 @@ fn split(cgroups: &cgroup::Subtree) -> Result<Role, Error> {
 }
 
 /// Lets PID 1 go on and waits for its end, the harness's end, or the deadline. Answers why it ended, if not by itself.
-fn watch(job: &Job, pid: i32, pidfd: &OwnedFd, go: OwnedFd) -> Result<Option<String>, Error> {
+fn watch(
+    job: &Job,
+    cgroups: &cgroup::Subtree,
+    pid: i32,
+    pidfd: &OwnedFd,
+    go: OwnedFd,
+) -> Result<Option<String>, Error> {
     let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
     if !rustix::process::geteuid().is_root() {
         for (file, text) in [
@@ -162,10 +171,10 @@ fn watch(job: &Job, pid: i32, pidfd: &OwnedFd, go: OwnedFd) -> Result<Option<Str
     }
     rustix::io::write(&go, b"1").map_err(inside("let the case begin"))?;
     drop(go);
-    await_end(job, pidfd)
+    await_end(job, cgroups, pidfd)
 }
 
-fn await_end(job: &Job, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
+fn await_end(job: &Job, cgroups: &cgroup::Subtree, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
     let stdin = io::stdin();
     let end = Instant::now() + job.deadline;
     let mut reason = None;
@@ -187,6 +196,10 @@ fn await_end(job: &Job, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
         }
         // With PID 1 every process of its namespace dies.
         let _gone = pidfd_send_signal(pidfd, Signal::KILL);
+        // On version 1 a frozen process dies when it is thawed, and PID 1 waits for it.
+        while !wait::readable(&[pidfd.as_fd()], Some(THAW_EVERY))[0] {
+            cgroups.thaw();
+        }
         break;
     }
     let status = loop {
@@ -213,6 +226,10 @@ fn init(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> i32 {
             let start = Instant::now();
             let mut emit = |event| write_line(&Line::Event(Box::new(event)));
             let waited = drive::run(job, &home, &mut emit);
+            // The kernel ends this namespace only after everything in it, and what is frozen does not die.
+            for hierarchy in &home.cgroups {
+                cgroup::thaw(&hierarchy.mount);
+            }
             write_line(&Line::Done {
                 took: start.elapsed(),
                 waited,

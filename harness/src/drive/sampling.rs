@@ -85,9 +85,8 @@ impl World<'_> {
             Metric::IoWriteRate => "io.writeBytes",
             Metric::IoReadRate => "io.readBytes",
         };
-        // Times are microseconds; a share of one CPU is seconds of CPU time a second.
-        let scale = if metric == Metric::CpuUsage { 1e-6 } else { 1.0 };
-        let number = cgroup::number(&init.groups, key).map(|n| n * scale);
+        // Times are seconds; a share of one CPU is seconds of CPU time a second.
+        let number = cgroup::number(&init.groups, key);
         number.ok_or_else(|| Stuck::Host(format!("there is no `{key}` for `{name}` on this host")))
     }
 }

@@ -322,6 +322,13 @@ impl Subtree {
         Ok(())
     }
 
+    /// Thaws every process below the directories.
+    pub(super) fn thaw(&self) {
+        for (_, directory) in &self.directories {
+            thaw(directory);
+        }
+    }
+
     /// Removes the directories and all below. Answers what could not be removed within the time.
     pub fn remove(&mut self, within: Duration) -> Vec<String> {
         self.version_2 = None;
@@ -342,6 +349,20 @@ pub fn remove_tree(directory: &Path, within: Duration) -> Option<String> {
     match waited {
         Waited::Done(()) => None,
         Waited::TimedOut { last, .. } => Some(format!("{}: {last}", directory.display())),
+    }
+}
+
+/// Thaws every process of a cgroup directory of version 1 and of those below: frozen, it would not even die. Version 2
+/// kills what is frozen (`freezer-subsystem.rst`, `cgroup-v2.rst`).
+pub(super) fn thaw(directory: &Path) {
+    let mut stack = vec![directory.to_path_buf()];
+    while let Some(next) = stack.pop() {
+        let state = next.join("freezer.state");
+        if state.exists() {
+            // A group that is gone meanwhile holds nothing.
+            let _gone = std::fs::write(state, "THAWED");
+        }
+        stack.extend(children(&next));
     }
 }
 

@@ -82,7 +82,7 @@ fn holder<'g>(groups: &'g [Group], key: &str) -> Option<&'g Group> {
         .find_map(|name| groups.iter().find(|g| g.controllers.iter().any(|c| c == name)))
 }
 
-/// Reads one key. `max` is the text `max`; times are microseconds.
+/// Reads one key. `max` is the text `max`; times are seconds.
 pub(crate) fn read(group: &Group, key: &str) -> CgroupValue {
     let v1 = group.version == 1;
     let whole = |file: &'static str| (file, Part::Whole);
@@ -166,13 +166,13 @@ enum Part {
     WholeMicroseconds,
     /// A word of microseconds, or `max`.
     WordMicroseconds(usize),
-    /// Nanoseconds, told as microseconds.
+    /// Nanoseconds.
     Nanoseconds,
     /// The number behind a name.
     Field(&'static str),
     /// Microseconds behind a name.
     Microseconds(&'static str),
-    /// Nanoseconds behind a name, told as microseconds.
+    /// Nanoseconds behind a name.
     FieldNanoseconds(&'static str),
     /// Text.
     Text,
@@ -182,7 +182,7 @@ enum Part {
     SumOf(&'static str),
     /// `FROZEN` or `THAWED` of version 2's `frozen`.
     Frozen,
-    /// How many lines.
+    /// A number on each line.
     Lines,
 }
 
@@ -196,7 +196,7 @@ fn value(path: &Path, part: Part) -> Option<Value> {
     };
     let microseconds = |word: &str| match word.parse::<i64>() {
         Ok(negative) if negative < 0 => Some(json!("max")),
-        Ok(microseconds) => Some(json!(microseconds)),
+        Ok(number) => Some(json!(number as f64 / 1e6)),
         Err(_) => (word == "max").then(|| json!("max")),
     };
     match part {
@@ -208,10 +208,10 @@ fn value(path: &Path, part: Part) -> Option<Value> {
         },
         Part::WholeMicroseconds => microseconds(text),
         Part::WordMicroseconds(n) => microseconds(text.split_whitespace().nth(n)?),
-        Part::Nanoseconds => Some(json!(text.parse::<u64>().ok()? / 1000)),
+        Part::Nanoseconds => Some(json!(text.parse::<u64>().ok()? as f64 / 1e9)),
         Part::Field(name) => field(name).map(|n| json!(n)),
-        Part::Microseconds(name) => field(name).map(|n| json!(n)),
-        Part::FieldNanoseconds(name) => field(name).map(|n| json!(n / 1000)),
+        Part::Microseconds(name) => field(name).map(|n| json!(n as f64 / 1e6)),
+        Part::FieldNanoseconds(name) => field(name).map(|n| json!(n as f64 / 1e9)),
         Part::Text => Some(json!(text)),
         Part::Sum(word) => Some(json!(
             text.lines()
@@ -227,7 +227,11 @@ fn value(path: &Path, part: Part) -> Option<Value> {
                 .sum::<u64>()
         )),
         Part::Frozen => field("frozen").map(|n| json!(if n == 1 { "FROZEN" } else { "THAWED" })),
-        Part::Lines => Some(json!(text.lines().count())),
+        Part::Lines => Some(json!(
+            text.lines()
+                .filter_map(|l| l.trim().parse::<u64>().ok())
+                .collect::<Vec<_>>()
+        )),
     }
 }
 
@@ -297,9 +301,9 @@ mod tests {
         for (key, want) in [
             ("memory.max", json!("max")),
             ("memory.oomKills", json!(2)),
-            ("cpu.quota", json!(20_000)),
+            ("cpu.quota", json!(0.02)),
             ("cpu.throttledPeriods", json!(4)),
-            ("cpu.throttledTime", json!(1_500_000)),
+            ("cpu.throttledTime", json!(1.5)),
             ("io.writeBytes", json!(21)),
         ] {
             assert_eq!(read(&one, key).value, Some(want.clone()), "v1 {key}");
