@@ -51,9 +51,6 @@ pub(crate) enum Error {
     /// A file or stream cannot be written.
     #[error("failed to write the report")]
     Write(#[source] io::Error),
-    /// The schema cannot be written as JSON.
-    #[error("failed to write the schema as JSON")]
-    Schema(#[source] serde_json::Error),
     /// The program cannot find itself.
     #[error("failed to find this program's own executable")]
     Own(#[source] io::Error),
@@ -75,7 +72,7 @@ impl Error {
             | Self::RecordedSpec(_)
             | Self::RecordedCase(_)
             | Self::NoSuchCommand(_) => 2,
-            Self::Run(_) | Self::Collect(_) | Self::Report(_) | Self::Write(_) | Self::Schema(_) | Self::Own(_) => 3,
+            Self::Run(_) | Self::Collect(_) | Self::Report(_) | Self::Write(_) | Self::Own(_) => 3,
         }
     }
 
@@ -93,7 +90,6 @@ impl Error {
             | Self::Open(_)
             | Self::Report(_)
             | Self::Write(_)
-            | Self::Schema(_)
             | Self::Own(_)
             | Self::NoSuchCommand(_) => None,
         }

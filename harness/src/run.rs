@@ -109,8 +109,25 @@ pub enum Error {
 /// [`Error`] if the run could not be set up or recorded. What goes wrong in a case is a verdict.
 pub fn run(options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Summary, Error> {
     let signals = sys::signals::termination().map_err(|source| Error::Signals { source })?;
-    let start = Instant::now();
     let home = RunDirectory::make(&options.state)?;
+    let outcome = run_in(&home, &signals, options, tell);
+    if let Some(why) = home.close() {
+        tell(&Event::Evidence {
+            case: String::new(),
+            name: "leftover".into(),
+            text: why,
+        });
+    }
+    outcome
+}
+
+fn run_in(
+    home: &RunDirectory,
+    signals: &OwnedFd,
+    options: &Options,
+    tell: &mut dyn FnMut(&Event),
+) -> Result<Summary, Error> {
+    let start = Instant::now();
     let images = images::bring(&options.cases, &home.dir)?;
     let epoch = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let epoch = Duration::new(epoch.tv_sec.unsigned_abs(), u32::try_from(epoch.tv_nsec).unwrap_or(0));
@@ -140,7 +157,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Summary, E
 
     let shared = Shared {
         options,
-        home: &home,
+        home,
         images: &images,
         epoch,
         emulated,
@@ -170,7 +187,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Summary, E
                 return;
             }
         };
-        let (signals, stop_ref) = (&signals, &stop);
+        let stop_ref = &stop;
         scope.spawn(move || {
             // Ends when the run does, or turns the first signal into the end of every guard.
             if wait::readable(&[signals.as_fd(), done_read.as_fd()], None)[0] {
@@ -195,14 +212,6 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&Event)) -> Result<Summary, E
         tally,
         took: start.elapsed().as_secs_f64() * 1e3,
     })?;
-    let leftover = home.close();
-    if let Some(why) = leftover {
-        tell(&Event::Evidence {
-            case: String::new(),
-            name: "leftover".into(),
-            text: why,
-        });
-    }
     Ok(Summary {
         id: home.id.clone(),
         exit,
@@ -583,7 +592,9 @@ impl RunDirectory {
         };
         let dir = std::path::absolute(dir).map_err(failed)?;
         let token = token().map_err(failed)?;
-        let lock = File::create(dir.join("lock")).map_err(failed)?;
+        // Locked before it bears the name by which another run's collection finds it.
+        let unborn = dir.join("lock.new");
+        let lock = File::create(&unborn).map_err(failed)?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|e| failed(e.into()))?;
         // What `gc` needs to find the run's objects if nobody else can.
         (&lock)
@@ -593,6 +604,7 @@ impl RunDirectory {
                     .as_bytes(),
             )
             .map_err(failed)?;
+        std::fs::rename(&unborn, dir.join("lock")).map_err(failed)?;
         Ok(Self {
             id: format!("{number:04}"),
             token,

@@ -1,5 +1,7 @@
 //! The text that people and programs see, from one record. `SNAPSHOTS=overwrite` writes what is expected anew.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare has failed")]
+
 use std::path::Path;
 
 use record::Event;

@@ -1,11 +1,8 @@
-//! `plimsoll schema`: the JSON Schema of specs.
+//! `plimsoll schema`: the JSON Schema of specs, as it is committed.
 
 use crate::{error::Error, streams::Streams};
 
 pub(super) fn schema(streams: &mut Streams) -> Result<u8, Error> {
-    let schema = schemars::schema_for!(spec::Document);
-    let mut text = serde_json::to_string_pretty(&schema).map_err(Error::Schema)?;
-    text.push('\n');
-    streams.out(&text)?;
+    streams.out(&spec::schema::text())?;
     Ok(0)
 }
