@@ -13,7 +13,7 @@ use crate::bundle::Bundle;
 use crate::cgroup::{Cgroup, Layout, Plan};
 use crate::compile::{self, Compiled, SyncPoint, Wishes};
 use crate::console;
-use crate::container::{Container, Draft, Late, SOCKET, Saved, Status, start_time, write_whole};
+use crate::container::{Container, Draft, EARLY_SOCKET, Late, SOCKET, Saved, Status, start_time, write_whole};
 use crate::error::{Attempt, Error, Result, at};
 use crate::{Global, hooks, idmap, seccomp};
 
@@ -92,6 +92,12 @@ pub(crate) fn bring_up(global: &Global, request: &Request) -> Result<Up> {
         .as_ref()
         .ok_or_else(|| Error::field("process", "required to start a container"))?;
     check_hooks(spec.hooks().as_ref())?;
+    if !global.privileged && !compile::has_namespace(spec, LinuxNamespaceType::User) {
+        return Err(Error::field(
+            "linux.namespaces",
+            "an ordinary user needs a user namespace",
+        ));
+    }
     let mut terminal = console::arrange(
         process.terminal().unwrap_or(false),
         request.console_socket.as_deref(),
@@ -215,7 +221,12 @@ pub(crate) fn bring_up(global: &Global, request: &Request) -> Result<Up> {
                     }
                     started.go_on().attempt(|| "let the container's process go on".into())?;
                 }
-                Word::Ready => break,
+                Word::Ready => {
+                    // Only now is it created, for everybody who looks.
+                    std::fs::rename(draft.dir.join(EARLY_SOCKET), draft.dir.join(SOCKET))
+                        .attempt(|| at("rename the socket in", &draft.dir))?;
+                    break;
+                }
                 Word::Gone if started.failure().is_some() || !request.start => return Err(failed()),
                 Word::Gone => break,
             }
@@ -283,26 +294,27 @@ pub(crate) fn clone(compiled: &mut Compiled, cgroup: &Cgroup) -> Result<Started>
 /// name.
 fn listen(dir: &Path) -> Result<OwnedFd> {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-    let act = || at("listen on", &dir.join(SOCKET));
+    let act = || at("listen on", &dir.join(EARLY_SOCKET));
     let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .attempt(act)?;
-    let address = SocketAddrUnix::new(socket_path(dir)?.1).attempt(act)?;
+    let (_dir, short) = socket_path(dir, EARLY_SOCKET)?;
+    let address = SocketAddrUnix::new(&short).attempt(act)?;
     rustix::net::bind(&fd, &address).attempt(act)?;
     rustix::net::listen(&fd, 4).attempt(act)?;
     Ok(fd)
 }
 
 /// A short path of a container's socket, valid as long as the directory is open.
-pub(crate) fn socket_path(dir: &Path) -> Result<(Option<OwnedFd>, PathBuf)> {
+pub(crate) fn socket_path(dir: &Path, name: &str) -> Result<(Option<OwnedFd>, PathBuf)> {
     use rustix::fs::{Mode, OFlags};
     use std::os::fd::AsRawFd;
-    let path = dir.join(SOCKET);
+    let path = dir.join(name);
     if path.as_os_str().len() < 100 {
         return Ok((None, path));
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(dir, flags, Mode::empty()).attempt(|| at("open", dir))?;
-    let short = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", fd.as_raw_fd()));
+    let short = PathBuf::from(format!("/proc/self/fd/{}/{name}", fd.as_raw_fd()));
     Ok((Some(fd), short))
 }
 

@@ -200,12 +200,6 @@ fn check(spec: &Spec) -> Result<()> {
             check_sysctl(key, &has)?;
         }
     }
-    if linux.intel_rdt().is_some() && !Path::new("/sys/fs/resctrl/schemata").exists() {
-        return Err(Error::field(
-            "linux.intelRdt",
-            "this host has no resctrl file system at /sys/fs/resctrl",
-        ));
-    }
     if linux.intel_rdt().is_some() {
         return Err(Error::field("linux.intelRdt", "not supported by this runtime"));
     }

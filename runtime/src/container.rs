@@ -21,6 +21,8 @@ const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
 const MARK: &str = "created";
 pub(crate) const SOCKET: &str = "start.sock";
+/// Its name until the container waits at it.
+pub(crate) const EARLY_SOCKET: &str = "start.sock.new";
 
 /// Where a container is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +186,7 @@ impl Drop for Draft {
 
 /// Removes a container's directory and what a runtime put there.
 fn remove(dir: &Path) -> std::io::Result<()> {
-    for name in [STATE, CONFIG, MARK, SOCKET] {
+    for name in [STATE, CONFIG, MARK, SOCKET, EARLY_SOCKET] {
         match rustix::fs::unlink(dir.join(name)) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),

@@ -33,8 +33,10 @@ const O_RDONLY_CLOEXEC: usize = 0o2_000_000;
 const AT_FDCWD: usize = -100_isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const OPEN_TREE_CLONE_CLOEXEC: usize = 1 | O_RDONLY_CLOEXEC;
+/// What `mount_setattr(2)` reads: attr_set is `MOUNT_ATTR_RDONLY`. A static, because a local would be copied.
+static READ_ONLY: [u64; 4] = [1, 0, 0, 0];
 /// Verbs whose processes could be reached from inside a container.
-const ENTERING: [&[u8]; 3] = [b"run", b"create", b"exec"];
+static ENTERING: [&[u8]; 3] = [b"run", b"create", b"exec"];
 
 /// Runs on the stack as the kernel made it: the number of arguments, their pointers, a null, the environment.
 extern "C" fn before(stack: *const usize) {
@@ -46,14 +48,17 @@ extern "C" fn before(stack: *const usize) {
         return;
     }
     let path = c"/proc/self/exe".as_ptr() as usize;
-    let mut statfs = [0_usize; 15];
-    let into = ptr::from_mut(&mut statfs) as usize;
+    // Not zeroed: that would be a call of memset.
+    let mut statfs = core::mem::MaybeUninit::<[usize; 15]>::uninit();
+    let into = statfs.as_mut_ptr() as usize;
     // SAFETY: the kernel reads the path and writes 120 bytes.
     if unsafe { call(libc::SYS_statfs, path, into, 0, 0, 0) } != 0 {
         return;
     }
-    // SAFETY: the element exists; the read is volatile because only the kernel has written it. It is `f_flags`.
-    let flags = unsafe { ptr::read_volatile(&raw const statfs[10]) };
+    // SAFETY: the tenth element is within the array.
+    let f_flags = unsafe { statfs.as_ptr().cast::<usize>().add(10) };
+    // SAFETY: the kernel has written the whole structure; this element is `f_flags`.
+    let flags = unsafe { ptr::read_volatile(f_flags) };
     if flags & ST_RDONLY != 0 {
         return;
     }
@@ -62,10 +67,8 @@ extern "C" fn before(stack: *const usize) {
     if tree < 0 {
         return;
     }
-    // attr_set is MOUNT_ATTR_RDONLY.
-    let attributes = [1_u64, 0, 0, 0];
     let (tree, empty) = (tree as usize, c"".as_ptr() as usize);
-    let attributes = ptr::from_ref(&attributes) as usize;
+    let attributes = ptr::from_ref(&READ_ONLY) as usize;
     // SAFETY: the kernel reads the empty string and 32 bytes.
     if unsafe { call(libc::SYS_mount_setattr, tree, empty, AT_EMPTY_PATH, attributes, 32) } != 0 {
         return;
@@ -89,7 +92,9 @@ extern "C" fn before(stack: *const usize) {
 fn called_for(count: usize, arguments: *const usize) -> bool {
     let argument = |i: usize| -> *const u8 {
         // SAFETY: callers ask for numbers below `count` only.
-        unsafe { ptr::read_volatile(arguments.add(i)) as *const u8 }
+        let at = unsafe { arguments.add(i) };
+        // SAFETY: the kernel put a pointer there.
+        unsafe { ptr::read_volatile(at) as *const u8 }
     };
     if count < 2 {
         return false;
@@ -113,7 +118,9 @@ fn called_for(count: usize, arguments: *const usize) -> bool {
 
 fn byte(text: *const u8, at: usize) -> u8 {
     // SAFETY: callers read on only while they have not met the NUL.
-    unsafe { ptr::read_volatile(text.add(at)) }
+    let at = unsafe { text.add(at) };
+    // SAFETY: as above, the byte is part of the text or its NUL.
+    unsafe { ptr::read_volatile(at) }
 }
 
 fn equals(text: *const u8, word: &[u8]) -> bool {

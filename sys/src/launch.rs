@@ -504,6 +504,8 @@ pub(crate) struct Context<'a> {
     table: &'a UnsafeCell<Vec<RawFd>>,
     report: &'a Report,
     socket: RawFd,
+    /// The parent's end of the socket: while the child had it too, it would not see the parent go.
+    parents: RawFd,
     clone: &'a CloneAs<'a>,
     shared: bool,
 }
@@ -531,6 +533,7 @@ pub fn start(program: &Program, clone: &CloneAs<'_>) -> io::Result<Started> {
         table: &table,
         report: page.report(),
         socket: theirs.as_raw_fd(),
+        parents: ours.as_raw_fd(),
         clone,
         shared: clone.vfork && clone.outer == 0,
     };

@@ -28,7 +28,7 @@ fn run(global: &Global, arguments: Arguments) -> Result<i32> {
     }
     let path = container.dir.join(SOCKET);
     let act = || at("connect to", &path);
-    let (_dir, short) = bring_up::socket_path(&container.dir)?;
+    let (_dir, short) = bring_up::socket_path(&container.dir, SOCKET)?;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .attempt(act)?;
     let address = SocketAddrUnix::new(&short).attempt(act)?;

@@ -54,6 +54,7 @@ struct Child<'a> {
 pub(super) extern "C" fn main(argument: *const libc::c_void) -> ! {
     // SAFETY: `start` passes a Context that outlives the child's use of it.
     let context = unsafe { &*argument.cast::<Context<'_>>() };
+    raw::close(context.parents);
     let mut child = Child {
         context,
         found: 0,
