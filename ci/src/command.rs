@@ -44,12 +44,17 @@ pub(crate) fn line(command: &Command) -> String {
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
-/// Runs it with this program's own output; its exit code, 128 + n after signal n.
+/// Runs it with this program's own output; its exit code, 128 + n after signal n. A standard input that is a pipe stays
+/// open, and silent, until it has ended.
 pub(crate) fn exit_code(command: &mut Command) -> Result<u8, CommandError> {
     use std::os::unix::process::ExitStatusExt as _;
-    let status = command
-        .status()
+    let mut child = command
+        .spawn()
         .map_err(|error| CommandError::Start(line(command), error))?;
+    let input = child.stdin.take();
+    let ended = child.wait();
+    drop(input);
+    let status = ended.map_err(|error| CommandError::Start(line(command), error))?;
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }

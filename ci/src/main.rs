@@ -11,6 +11,7 @@ mod oracle;
 mod release;
 mod root;
 mod tidy;
+mod vm;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Stage {
     Root(root::Options),
     /// All specs on runc and crun: a spec must pass there before it may judge ours; needs root.
     Oracle(oracle::Options),
+    /// All specs in a virtual machine whose kernel has cgroup v2 only; needs QEMU, not root.
+    Vm(vm::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Stage::Check => check::stage(workspace).map_err(Into::into),
         Stage::Root(options) => root::stage(workspace, &options).map_err(Into::into),
         Stage::Oracle(options) => oracle::stage(workspace, &options).map_err(Into::into),
+        Stage::Vm(options) => vm::stage(workspace, &options).map_err(Into::into),
     };
     done.unwrap_or_else(|error: Box<dyn std::error::Error>| {
         eprintln!("error: {}", chain(&*error));

@@ -1,0 +1,162 @@
+//! All specs in a virtual machine whose kernel has cgroup v2 only: Debian's cloud kernel under QEMU.
+//!
+//! A first stage in an initramfs loads modules and moves to an ext4 root, because `pivot_root` fails on an initramfs;
+//! a second stage there mounts what a host has mounted and runs plimsoll. Nothing of the host's file systems is shared:
+//! what the guest has to say comes through virtio-serial ports, the exit code too.
+
+mod accelerator;
+mod cpio;
+mod disk;
+mod initramfs;
+mod kernel;
+mod modules;
+mod qemu;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::command::{self, CommandError};
+use crate::release;
+
+use accelerator::Accelerator;
+
+/// What to run, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A machine that cannot be had is an error, not a skip.
+    #[arg(long)]
+    require: bool,
+    /// Software that emulates the processor, or the processor itself. Timings of the first mean nothing.
+    #[arg(long, value_enum, default_value_t)]
+    accel: Accelerator,
+    /// Seconds until the machine is switched off.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    timeout: u32,
+    /// A folder with `plimsoll`, `stage1` and `stage2`, instead of building them.
+    #[arg(long, value_name = "FOLDER")]
+    built: Option<PathBuf>,
+    /// Words for `plimsoll run`; without any, the whole catalogue.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+}
+
+/// Why the machine gave no verdict.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Something of it cannot be had here.
+    #[error("{0}")]
+    Unavailable(String),
+    /// No executable.
+    #[error("failed to build what runs in the machine")]
+    Build(#[from] release::Error),
+    /// A program failed.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// Files of the machine.
+    #[error("failed to make the machine")]
+    Make(#[source] std::io::Error),
+    /// A module of the kernel.
+    #[error(transparent)]
+    Module(#[from] modules::Error),
+    /// Where cargo builds.
+    #[error("failed to ask cargo where it builds")]
+    Metadata(#[from] cargo_metadata::Error),
+    /// It ran longer than it may.
+    #[error("the machine was switched off after {0} seconds; its console is in `{1}`")]
+    Timeout(u32, PathBuf),
+    /// It ended without an exit code.
+    #[error("the machine ended without a verdict; its console is in `{0}`")]
+    NoVerdict(PathBuf),
+}
+
+/// Ends with the exit code of the run in the machine; 0 with a printed reason where there can be no machine.
+pub(crate) fn stage(workspace: &Path, options: &Options) -> Result<ExitCode, Error> {
+    match judge(workspace, options) {
+        Err(Error::Unavailable(reason)) if !options.require => {
+            println!("skip: {reason}, so the specs were not judged on cgroup v2");
+            Ok(ExitCode::SUCCESS)
+        }
+        judged => judged.map(ExitCode::from),
+    }
+}
+
+fn judge(workspace: &Path, options: &Options) -> Result<u8, Error> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Error::Unavailable("the machine is made for x86_64".into()));
+    }
+    let tool = |name: &str, package: &str| {
+        let missing = || Error::Unavailable(format!("`{name}` of the package {package} is not installed"));
+        command::find(name).ok_or_else(missing)
+    };
+    let qemu = tool("qemu-system-x86_64", "qemu-system-x86")?;
+    let mke2fs = tool("mke2fs", "e2fsprogs")?;
+
+    let target = cargo_metadata::MetadataCommand::new()
+        .current_dir(workspace)
+        .no_deps()
+        .exec()?
+        .target_directory;
+    let folder = target.as_std_path().join("vm");
+    fs_err::create_dir_all(&folder).map_err(Error::Make)?;
+    let kernel = kernel::get(&folder)?;
+    let executable = |package: &str, name: &str| match &options.built {
+        Some(folder) => Ok(folder.join(name)),
+        None => release::build(workspace, package, name),
+    };
+    let plimsoll = executable("plimsoll", "plimsoll")?;
+    let stage1 = executable("ci", "stage1")?;
+    let stage2 = executable("ci", "stage2")?;
+
+    let machine = qemu::Machine {
+        kernel: kernel.image.clone(),
+        initramfs: folder.join("initramfs.cpio"),
+        disk: folder.join("root.ext4"),
+        console: folder.join("console.log"),
+        record: folder.join("run.jsonl"),
+        status: folder.join("status"),
+    };
+    let modules = modules::closure(&kernel.modules, &modules::WANTED)?;
+    fs_err::write(
+        &machine.initramfs,
+        initramfs::make(&stage1, &modules).map_err(Error::Make)?,
+    )
+    .map_err(Error::Make)?;
+    let catalogue = ["specs".to_owned()];
+    let arguments = if options.arguments.is_empty() {
+        &catalogue[..]
+    } else {
+        &options.arguments
+    };
+    let contents = disk::Contents {
+        plimsoll: &plimsoll,
+        stage2: &stage2,
+        specs: &workspace.join("specs"),
+        arguments,
+    };
+    let root = folder.join("root");
+    contents.lay_out(&root).map_err(Error::Make)?;
+    command::output(&mut disk::format(&mke2fs, &root, &machine.disk))?;
+
+    println!("vm: {}, {} modules, {}", kernel.version, modules.len(), options.accel);
+    for file in [&machine.console, &machine.record, &machine.status] {
+        fs_err::write(file, "").map_err(Error::Make)?;
+    }
+    // The outer bound holds even if this program is killed.
+    let mut bounded = Command::new("timeout");
+    bounded
+        .args(["--foreground", "--kill-after=5", &options.timeout.to_string()])
+        .arg(qemu);
+    // A port of the machine is open as long as its other end is.
+    bounded.args(machine.arguments(options.accel)).stdin(Stdio::piped());
+    let code = command::exit_code(&mut bounded)?;
+    if code == 124 {
+        return Err(Error::Timeout(options.timeout, machine.console));
+    }
+    let said = fs_err::read_to_string(&machine.status).map_err(Error::Make)?;
+    let verdict = qemu::exit_code(&said).ok_or_else(|| Error::NoVerdict(machine.console.clone()))?;
+    println!(
+        "vm: the run ended with {verdict}; its record is {}",
+        machine.record.display()
+    );
+    Ok(verdict)
+}
