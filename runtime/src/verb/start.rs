@@ -1,5 +1,6 @@
 //! `start`: the program of a created container runs.
 
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType};
 
@@ -10,6 +11,7 @@ use crate::bring_up;
 use crate::compile;
 use crate::container::{Container, SOCKET, Status};
 use crate::error::{Attempt, Error, Result, at};
+use crate::hooks;
 
 pub(super) const VERB: Verb = Verb {
     name: "start",
@@ -52,6 +54,10 @@ fn run(global: &Global, arguments: Arguments) -> Result<i32> {
     let (count, word) = receive().attempt(act)?;
     let _ = rustix::fs::unlink(&path);
     if count == 8 {
+        // Its process is about to end: whoever deletes the container next should not find it running.
+        if let Some(pidfd) = container.pidfd() {
+            hooks::ends_within(&pidfd, &Timespec { tv_sec: 10, tv_nsec: 0 });
+        }
         let [a, b, c, d, e, f, g, h] = word;
         let op = u32::from_ne_bytes([a, b, c, d]) as usize;
         let errno = Errno::from_raw_os_error(i32::from_ne_bytes([e, f, g, h]));
