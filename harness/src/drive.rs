@@ -287,7 +287,26 @@ impl World<'_> {
         }
     }
 
+    /// Takes the exit codes of all children that have ended. As PID 1 the harness inherits what `exec` left in the
+    /// containers, and no PID namespace ends before its last process was waited for (`pid_namespaces(7)`).
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
+            let ended = container::Ended {
+                code: status.exit_status(),
+                signal: status.terminating_signal(),
+            };
+            let pid = pid.as_raw_nonzero().get();
+            let inits = self.containers.values_mut().filter_map(|c| c.init.as_mut());
+            if let Some(init) = inits.into_iter().find(|init| init.pid == pid) {
+                init.set_ended(ended);
+            } else if let Some(process) = self.host_processes.values_mut().find(|p| p.pid == pid) {
+                process.set_ended(ended);
+            }
+        }
+    }
+
     fn look(&mut self, checks: &[Spanned<Check>]) -> BTreeMap<String, Seen> {
+        self.reap();
         checks
             .iter()
             .map(|check| (check.id.value.clone(), observe::look(check, self)))

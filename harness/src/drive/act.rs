@@ -286,10 +286,21 @@ impl World<'_> {
     }
 
     fn ended_within(&mut self, name: &str, time: Duration) -> bool {
+        // What `exec` left inside must be waited for meanwhile, or the container never ends.
+        const TURN: Duration = Duration::from_millis(20);
         let start = Instant::now();
-        let ended = match self.containers.get_mut(name).and_then(|c| c.init.as_mut()) {
-            Some(init) => wait::readable(&[init.pidfd()], Some(time))[0] || !init.alive(),
-            None => true,
+        let ended = loop {
+            self.reap();
+            let left = time.saturating_sub(start.elapsed());
+            let Some(init) = self.containers.get_mut(name).and_then(|c| c.init.as_mut()) else {
+                break true;
+            };
+            if !init.alive() || wait::readable(&[init.pidfd()], Some(left.min(TURN)))[0] {
+                break true;
+            }
+            if left.is_zero() {
+                break false;
+            }
         };
         self.waited += start.elapsed();
         ended

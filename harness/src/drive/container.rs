@@ -95,6 +95,11 @@ impl Init {
         self.ended
     }
 
+    /// Keeps how it ended, when somebody else waited for it.
+    pub(super) fn set_ended(&mut self, ended: Ended) {
+        self.ended.get_or_insert(ended);
+    }
+
     /// Whether the payload runs, or ran when it was last looked at: the executable is no longer the runtime's.
     pub fn payload(&mut self) -> bool {
         if let (Some(before), Some(now)) = (self.before, executable(self.pid)) {

@@ -78,6 +78,11 @@ impl HostProcess {
         self.ended
     }
 
+    /// Keeps how it ended, when somebody else waited for it.
+    pub(super) fn set_ended(&mut self, ended: Ended) {
+        self.ended.get_or_insert(ended);
+    }
+
     /// The descriptor that stands for it.
     pub fn pidfd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.pidfd.as_fd()
