@@ -519,8 +519,13 @@ impl Child<'_> {
         };
         let stat = rustix::fs::fstat(&at)?;
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        let tree = clone_tree(self.fd(if directory { empty } else { null })?, false)?;
-        move_mount(std::os::fd::AsFd::as_fd(&tree), std::os::fd::AsFd::as_fd(&at))
+        let cover = self.fd(if directory { empty } else { null })?;
+        match clone_tree(cover, false) {
+            // Before Linux 6.15 a mount that is not attached cannot be copied: the first directory gets the mount
+            // itself, which is attached then, and the others get copies of it.
+            Err(Errno::INVAL) if directory => move_mount(cover, std::os::fd::AsFd::as_fd(&at)),
+            tree => move_mount(std::os::fd::AsFd::as_fd(&tree?), std::os::fd::AsFd::as_fd(&at)),
+        }
     }
 
     fn find(&mut self, paths: &[std::ffi::CString]) -> Step {
