@@ -1,1 +1,4 @@
 //! Criterion benches of our own code.
+
+pub mod chance;
+pub mod start_latency;
