@@ -14,8 +14,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use oci_spec::runtime::{Hook, LinuxNamespaceType, Spec};
-use sys::launch::{Failure, MountAttr, Op, Place, Program};
+use oci_spec::runtime::{Hook, Linux, LinuxNamespaceType, Spec};
+use sys::launch::{Failure, Missing, MountAttr, Op, Place, Program, Target};
 
 use crate::bundle::Bundle;
 use crate::cgroup::{Cgroup, Layout};
@@ -194,6 +194,9 @@ pub(crate) fn container(bundle: &Bundle, wishes: Wishes<'_>) -> Result<Compiled>
         );
     }
     names.join(&mut c, &linux)?;
+    if names.is_new(LinuxNamespaceType::Network) {
+        c.op("linux.namespaces", "set `lo` up", Op::LoopbackUp);
+    }
     c.op("process", "make a session", Op::SetSid);
     if let Some(hostname) = spec.hostname() {
         c.op(
@@ -217,25 +220,12 @@ pub(crate) fn container(bundle: &Bundle, wishes: Wishes<'_>) -> Result<Compiled>
         c.op("process.oomScoreAdj", format!("set {score}"), op);
     }
     let label = process::label(&mut c, process)?;
-    for (key, value) in linux.sysctl().iter().flatten() {
-        let field = format!("linux.sysctl[\"{key}\"]");
-        let name = if key.contains('/') {
-            key.clone()
-        } else {
-            key.replace('.', "/")
-        };
-        let path = c_string(&field, format!("/proc/sys/{name}"))?;
-        c.op(
-            field,
-            format!("write `{value}`"),
-            Op::WriteFile(path, value.as_bytes().into()),
-        );
-    }
-
     let mut mounting = mounts::Mounting::new(&mut c, bundle, &names, wishes.layout, wishes.cgroup, userns)?;
     mounting.all(spec)?;
     let root = mounting.root;
     let read_only_dev = mounting.read_only_dev.take();
+    sysctls(&mut c, bundle, &linux, names.new_mount())?;
+    working_directory(&mut c, process.cwd(), root)?;
     let terminal = process.terminal().unwrap_or(false);
     let bind_devices = userns || names.user_joined() || !wishes.privileged;
     devices::all(&mut c, spec, &linux, root, bind_devices, terminal)?;
@@ -522,4 +512,52 @@ pub(crate) fn exec(process: &oci_spec::runtime::Process, joining: Joining<'_>) -
         pid_namespace,
         late,
     })
+}
+
+/// Kernel parameters are written through the container's own proc, before it is made read-only: the host's may be.
+fn sysctls(c: &mut Compiler, bundle: &Bundle, linux: &Linux, new_mount: bool) -> Result<()> {
+    let own = bundle.spec.mounts().iter().flatten();
+    let own = own
+        .filter(|mount| mount.destination() == Path::new("/proc") && mount.typ().as_deref() == Some("proc"))
+        .any(|_| new_mount);
+    for (key, value) in linux.sysctl().iter().flatten() {
+        let field = format!("linux.sysctl[\"{key}\"]");
+        let name = if key.contains('/') {
+            key.clone()
+        } else {
+            key.replace('.', "/")
+        };
+        let root = if own { bundle.rootfs.as_path() } else { Path::new("/") };
+        let path = c_path(&field, &root.join("proc/sys").join(name))?;
+        c.op(
+            field,
+            format!("write `{value}`"),
+            Op::WriteFile(path, value.as_bytes().into()),
+        );
+    }
+    Ok(())
+}
+
+/// The working directory is made if it is not there.
+fn working_directory(c: &mut Compiler, cwd: &Path, root: Place) -> Result<()> {
+    if cwd == Path::new("/") {
+        return Ok(());
+    }
+    let into = c.program.place();
+    let target = Target {
+        root,
+        path: c_path("process.cwd", cwd)?,
+        no_symlinks: false,
+        not_proc: false,
+    };
+    c.op(
+        "process.cwd",
+        format!("make `{}`", cwd.display()),
+        Op::Resolve {
+            target,
+            missing: Missing::Directory,
+            into,
+        },
+    );
+    Ok(())
 }

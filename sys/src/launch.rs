@@ -145,6 +145,8 @@ pub enum Op {
     Hostname(Box<[u8]>),
     /// `setdomainname(2)`.
     Domainname(Box<[u8]>),
+    /// Sets the interface `lo` up.
+    LoopbackUp,
     /// `mount(NULL, path, NULL, flags, NULL)`: changes the propagation of a mount.
     Propagation(CString, u32),
     /// `open(2)` with flags in the current root.

@@ -16,7 +16,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// # Notes
 /// Linux 5.12.
 pub fn read_only_recursively(directory: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
-    let attributes = libc::mount_attr { attr_set: libc::MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
     // SAFETY: the kernel reads a string up to its NUL from path, and size_of::<mount_attr>() bytes from attributes; both
     // outlive the call, and it writes to neither.
     let done = unsafe {
@@ -29,5 +34,9 @@ pub fn read_only_recursively(directory: BorrowedFd<'_>, path: &CStr) -> io::Resu
             size_of::<libc::mount_attr>(),
         )
     };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

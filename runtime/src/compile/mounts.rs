@@ -189,19 +189,22 @@ impl<'a> Mounting<'a> {
                     into: root,
                 },
             );
-            let attr = MountAttr {
-                propagation: MS_PRIVATE.into(),
-                ..MountAttr::default()
-            };
-            c.op(
-                "root.path",
-                "make the root private",
-                Op::MountAttr {
-                    mount: root,
-                    attr,
-                    recursive: false,
-                },
-            );
+            if kind == MS_SHARED {
+                // Nothing that is mounted in the root may go out before the container runs.
+                let attr = MountAttr {
+                    propagation: MS_PRIVATE.into(),
+                    ..MountAttr::default()
+                };
+                c.op(
+                    "root.path",
+                    "make the root private",
+                    Op::MountAttr {
+                        mount: root,
+                        attr,
+                        recursive: false,
+                    },
+                );
+            }
             c.op("root.path", "mount the root", Op::AttachPath { mount: root, to: path });
         } else {
             let flags = (OFlags::PATH | OFlags::DIRECTORY).bits();

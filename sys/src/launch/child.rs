@@ -198,6 +198,7 @@ impl Child<'_> {
             Op::SetSid => rustix::process::setsid().map(drop),
             Op::Hostname(name) => rustix::system::sethostname(name),
             Op::Domainname(name) => rustix::system::setdomainname(name),
+            Op::LoopbackUp => raw::loopback_up(),
             Op::Propagation(path, flags) => {
                 rustix::mount::mount_change(path.as_c_str(), MountPropagationFlags::from_bits_retain(*flags))
             }
@@ -332,9 +333,13 @@ impl Child<'_> {
                 unsafe { call(libc::SYS_ioctl, &[int(0), int(libc::TIOCSCTTY as i64), int(0)]) }.map(drop)
             }
             Op::PivotRoot(root) => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let old = rustix::fs::open(c"/", flags, Mode::empty())?;
                 rustix::process::fchdir(self.fd(*root)?)?;
                 rustix::process::pivot_root(c".", c".")?;
-                // The old root lies on top now; what happens to it must not travel back to the host.
+                // The old root lies on top now, but `.` is still the new one. What happens to the old one must not
+                // travel back to the host, and what the new one shares must stay shared.
+                rustix::process::fchdir(&old)?;
                 let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
                 rustix::mount::mount_change(c".", slave)?;
                 rustix::mount::unmount(c".", UnmountFlags::DETACH)?;

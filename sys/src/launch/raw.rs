@@ -249,3 +249,42 @@ mod tests {
         assert_eq!(blocked, !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1)));
     }
 }
+
+/// `ioctl(socket(AF_INET, SOCK_DGRAM), SIOCSIFFLAGS, {"lo", IFF_UP | IFF_RUNNING})`: sets the loopback interface up.
+///
+/// See <https://man7.org/linux/man-pages/man7/netdevice.7.html>.
+pub(super) fn loopback_up() -> Result<(), Errno> {
+    /// `struct ifreq` as far as `SIOCSIFFLAGS` reads it, and as large as the kernel copies it.
+    #[repr(C)]
+    struct InterfaceFlags {
+        name: [u8; 16],
+        flags: i16,
+        rest: [u8; 22],
+    }
+    const _: () = assert!(size_of::<InterfaceFlags>() == size_of::<libc::ifreq>());
+    let mut name = [0; 16];
+    name[..2].copy_from_slice(b"lo");
+    let up = InterfaceFlags {
+        name,
+        flags: (libc::IFF_UP | libc::IFF_RUNNING) as i16,
+        rest: [0; 22],
+    };
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // SAFETY: the kernel copies one ifreq, which is as large as `up` (asserted above), and writes none for this request.
+    unsafe {
+        call(
+            libc::SYS_ioctl,
+            &[
+                int(i64::from(std::os::fd::AsRawFd::as_raw_fd(&socket))),
+                int(libc::SIOCSIFFLAGS as i64),
+                read(&up),
+            ],
+        )
+    }
+    .map(drop)
+}
