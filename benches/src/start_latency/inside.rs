@@ -86,16 +86,22 @@ pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Wri
                     subject.name(),
                     took.as_nanos()
                 ))?;
-                while regime == Regime::Spaced {
-                    match SPACING.checked_sub(began.elapsed()) {
-                        Some(rest) if !rest.is_zero() => pass(rest),
-                        _ => break,
-                    }
+                if regime == Regime::Spaced {
+                    pass_until(began + SPACING);
                 }
             }
         }
     }
     Ok(())
+}
+
+fn pass_until(deadline: Instant) {
+    loop {
+        match deadline.checked_duration_since(Instant::now()) {
+            Some(rest) if !rest.is_zero() => pass(rest),
+            _ => return,
+        }
+    }
 }
 
 fn installed(name: &str) -> Result<PathBuf, String> {
