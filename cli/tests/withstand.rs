@@ -2,6 +2,12 @@
 //!
 //! Every test ends with a count of what is left behind: nothing but `.plimsoll/runs/ID/`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests: what goes wrong here fails the test"
+)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

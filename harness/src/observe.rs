@@ -76,29 +76,23 @@ pub fn look(check: &Check, world: &mut World<'_>) -> Seen {
     }
 }
 
-/// The process id that stands for a target: the harness itself for the host.
-pub(crate) fn pid_of(target: Target<'_>, world: &mut World<'_>) -> Result<i32, Seen> {
+/// The process id that stands for a target: the harness itself for the host. The error says what is absent.
+pub(crate) fn pid_of(target: Target<'_>, world: &mut World<'_>) -> Result<i32, String> {
     match target {
         Target::Host => Ok(1),
         Target::Process(name) => {
             let process = world.host_processes.get_mut(name);
             let pid = process.and_then(|p| p.alive().then_some(p.pid));
-            pid.ok_or_else(|| Seen::Absent {
-                what: format!("host process `{name}` has ended"),
-            })
+            pid.ok_or_else(|| format!("host process `{name}` has ended"))
         }
         Target::Workload(name) => {
             let Some(init) = world.containers.get_mut(name).and_then(|c| c.init.as_mut()) else {
-                return Err(Seen::Absent {
-                    what: format!("`{name}` has no process"),
-                });
+                return Err(format!("`{name}` has no process"));
             };
             if init.alive() {
                 Ok(init.pid)
             } else {
-                Err(Seen::Absent {
-                    what: format!("`{name}` has ended"),
-                })
+                Err(format!("`{name}` has ended"))
             }
         }
     }

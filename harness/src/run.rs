@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use record::{Event, SubjectInfo, Tally};
@@ -326,41 +326,40 @@ impl Recorder<'_> {
 /// Ends every guard when asked to, by closing the pipes that they watch.
 #[derive(Default)]
 struct Stop {
-    inner: Mutex<(bool, Vec<(u64, Arc<Mutex<Option<ChildStdin>>>)>)>,
+    inner: Mutex<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    yes: bool,
+    /// The pipe of each guard that runs, by the index of its case.
+    pipes: Vec<(u64, ChildStdin)>,
 }
 
 impl Stop {
     fn asked(&self) -> bool {
-        self.inner.lock().is_ok_and(|inner| inner.0)
+        self.inner.lock().is_ok_and(|inner| inner.yes)
     }
 
     fn ask(&self) {
         if let Ok(mut inner) = self.inner.lock() {
-            inner.0 = true;
-            for (_, pipe) in inner.1.drain(..) {
-                if let Ok(mut pipe) = pipe.lock() {
-                    drop(pipe.take());
-                }
-            }
+            inner.yes = true;
+            inner.pipes.clear();
         }
     }
 
     /// Registers a guard's pipe; closes it at once if the run is over already.
-    fn watch(&self, key: u64, pipe: &Arc<Mutex<Option<ChildStdin>>>) {
-        if let Ok(mut inner) = self.inner.lock() {
-            if inner.0 {
-                if let Ok(mut pipe) = pipe.lock() {
-                    drop(pipe.take());
-                }
-            } else {
-                inner.1.push((key, Arc::clone(pipe)));
-            }
+    fn watch(&self, key: u64, pipe: ChildStdin) {
+        if let Ok(mut inner) = self.inner.lock()
+            && !inner.yes
+        {
+            inner.pipes.push((key, pipe));
         }
     }
 
     fn forget(&self, key: u64) {
         if let Ok(mut inner) = self.inner.lock() {
-            inner.1.retain(|(k, _)| *k != key);
+            inner.pipes.retain(|(k, _)| *k != key);
         }
     }
 }
@@ -550,7 +549,7 @@ fn guarded(shared: &Shared<'_>, stop: &Stop, index: usize, case: Case, work: &Pa
     stdin
         .write_all(&line)
         .map_err(|e| format!("failed to hand the guard its case: {e}"))?;
-    stop.watch(index as u64, &Arc::new(Mutex::new(Some(stdin))));
+    stop.watch(index as u64, stdin);
     Ok(Guard {
         child,
         out,

@@ -227,12 +227,12 @@ impl World<'_> {
             cgroups_path,
             id,
         };
-        let (stdin, stdout, stderr) = container.streams().map_err(Stuck::Host)?;
+        let streams = container.streams().map_err(Stuck::Host)?;
         let pid_file = tmp.join(format!("{}.pid", container.id));
         let _stale = std::fs::remove_file(&pid_file);
         let outcome = self
             .client
-            .create(&container.id, &container.bundle, &pid_file, more, stdin, stdout, stderr);
+            .create(&container.id, &container.bundle, &pid_file, more, streams);
         let outcome = outcome.map(|mut outcome| {
             if outcome.code != Some(0) {
                 outcome.stderr = format!(

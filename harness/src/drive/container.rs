@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use oci_runtime_client::Streams;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use crate::guard::cgroup::Mounted;
@@ -167,7 +168,7 @@ impl Container {
     ///
     /// # Errors
     /// A sentence, if they cannot be made.
-    pub fn streams(&self) -> Result<(File, File, File), String> {
+    pub fn streams(&self) -> Result<Streams, String> {
         let open = |path: &Path| {
             File::options()
                 .append(true)
@@ -176,6 +177,10 @@ impl Container {
                 .map_err(|e| format!("failed to make `{}`: {e}", path.display()))
         };
         let null = File::open("/dev/null").map_err(|e| format!("failed to open `/dev/null`: {e}"))?;
-        Ok((null, open(&self.stdout)?, open(&self.stderr)?))
+        Ok(Streams {
+            stdin: Some(null),
+            stdout: Some(open(&self.stdout)?),
+            stderr: Some(open(&self.stderr)?),
+        })
     }
 }

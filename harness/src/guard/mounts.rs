@@ -60,7 +60,10 @@ pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Erro
     // (mount_too_revealing in fs/namespace.c).
     mount("proc", format!("{HOME}/pristine/proc"), "proc", plain, None).map_err(inside("mount a second `/proc`"))?;
     mount("sysfs", format!("{HOME}/pristine/sys"), "sysfs", plain, None).map_err(inside("mount a second `/sys`"))?;
-    mount("sysfs", "/sys", "sysfs", plain | MountFlags::RDONLY, None).map_err(inside("mount `/sys`"))?;
+    // What an ordinary user mounted over the host's would still be listed below it, cgroups and all.
+    if root {
+        mount("sysfs", "/sys", "sysfs", plain | MountFlags::RDONLY, None).map_err(inside("mount `/sys`"))?;
+    }
     let mounted = cgroups.mount(job.hide_unified)?;
     devices::prepare(nodes, root)?;
     Ok(mounted)

@@ -16,12 +16,12 @@ pub(super) fn look(target: Target<'_>, path: &Path, world: &mut World<'_>) -> Se
     let root = match pid_of(target, world) {
         Ok(pid) => format!("/proc/{pid}/root"),
         // What is left on disk of a container that has ended.
-        Err(seen) => match target {
+        Err(what) => match target {
             Target::Workload(name) => match world.containers.get(name) {
                 Some(container) => container.bundle.join("rootfs").display().to_string(),
-                None => return seen,
+                None => return Seen::Absent { what },
             },
-            Target::Host | Target::Process(_) => return seen,
+            Target::Host | Target::Process(_) => return Seen::Absent { what },
         },
     };
     seen(&root, path).unwrap_or_else(|error| Seen::Unmeasured {

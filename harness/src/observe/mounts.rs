@@ -9,7 +9,7 @@ use crate::drive::World;
 pub(super) fn look(target: Target<'_>, world: &mut World<'_>) -> Seen {
     let pid = match pid_of(target, world) {
         Ok(pid) => pid,
-        Err(seen) => return seen,
+        Err(what) => return Seen::Absent { what },
     };
     let source = format!("/proc/{pid}/mountinfo");
     match std::fs::read_to_string(&source) {

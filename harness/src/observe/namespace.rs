@@ -12,7 +12,7 @@ use crate::drive::World;
 pub(super) fn look(target: Target<'_>, world: &mut World<'_>) -> Seen {
     let pid = match pid_of(target, world) {
         Ok(pid) => pid,
-        Err(seen) => return seen,
+        Err(what) => return Seen::Absent { what },
     };
     let mine = of(pid);
     if mine.is_empty() {

@@ -21,7 +21,7 @@ const IFF_UP: u32 = 1;
 pub(super) fn look(target: Target<'_>, world: &mut World<'_>) -> Seen {
     let pid = match pid_of(target, world) {
         Ok(pid) => pid,
-        Err(seen) => return seen,
+        Err(what) => return Seen::Absent { what },
     };
     let links = match links(pid) {
         Ok(links) => links,

@@ -10,12 +10,12 @@ use super::{Target, pid_of};
 use crate::drive::World;
 
 /// `PROC_SUPER_MAGIC` of `linux/magic.h`.
-const PROC: i64 = 0x9fa0;
+const PROC: u32 = 0x9fa0;
 
 pub(super) fn look(target: Target<'_>, world: &mut World<'_>) -> Seen {
     let pid = match pid_of(target, world) {
         Ok(pid) => pid,
-        Err(seen) => return seen,
+        Err(what) => return Seen::Absent { what },
     };
     let proc = match below_root(pid, "proc") {
         Ok(proc) => proc,
@@ -26,7 +26,7 @@ pub(super) fn look(target: Target<'_>, world: &mut World<'_>) -> Seen {
         }
     };
     match rustix::fs::fstatfs(&proc) {
-        Ok(stat) if stat.f_type as i64 == PROC => {}
+        Ok(stat) if u64::try_from(stat.f_type) == Ok(u64::from(PROC)) => {}
         _ => {
             return Seen::Unmeasured {
                 why: format!("`/proc` of pid {pid} is no proc file system"),

@@ -62,7 +62,7 @@ impl Client {
     }
 
     /// `create`: sets the container up to the wait for `start`. The container's own standard streams are the given
-    /// files, and the runtime's complaints go to the log.
+    /// ones, and the runtime's complaints go to the log.
     ///
     /// # Errors
     /// [`Error`] if the command cannot be run or watched; a refusal is an [`Outcome`].
@@ -72,9 +72,7 @@ impl Client {
         bundle: &Path,
         pid_file: &Path,
         more: &[String],
-        stdin: File,
-        stdout: File,
-        stderr: File,
+        streams: Streams,
     ) -> Result<Outcome, Error> {
         let mut argv = self.global(true);
         argv.push("create".into());
@@ -86,15 +84,7 @@ impl Client {
         ]);
         argv.extend(more.iter().map(OsString::from));
         argv.push(id.into());
-        run(
-            &argv,
-            Streams {
-                stdin: Some(stdin),
-                stdout: Some(stdout),
-                stderr: Some(stderr),
-            },
-            self.deadline,
-        )
+        run(&argv, streams, self.deadline)
     }
 
     /// `start`.

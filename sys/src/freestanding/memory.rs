@@ -220,7 +220,7 @@ mod bare {
         for at in 0..count {
             // SAFETY: `at` is below `count`; volatile, so that the loop is not turned into a call of this function.
             let byte = unsafe { ptr::read_volatile(from.wrapping_add(at)) };
-            // SAFETY: as above.
+            // SAFETY: `at` is below `count`, and the caller promised that many writable bytes at `to`.
             unsafe { ptr::write_volatile(to.wrapping_add(at), byte) };
         }
     }
@@ -239,7 +239,7 @@ mod bare {
         for at in (0..count).rev() {
             // SAFETY: `at` is below `count`; volatile, so that the loop is not turned into a call of this function.
             let byte = unsafe { ptr::read_volatile(from.wrapping_add(at)) };
-            // SAFETY: as above.
+            // SAFETY: `at` is below `count`, and the caller promised that many writable bytes at `to`.
             unsafe { ptr::write_volatile(to.wrapping_add(at), byte) };
         }
         to
@@ -274,7 +274,7 @@ mod bare {
         for at in 0..count {
             // SAFETY: `at` is below `count`; volatile, so that the loop is not turned into a call of this function.
             let one = unsafe { ptr::read_volatile(left.wrapping_add(at)) };
-            // SAFETY: as above.
+            // SAFETY: `at` is below `count`, and the caller promised that many readable bytes at `right`.
             let other = unsafe { ptr::read_volatile(right.wrapping_add(at)) };
             if one != other {
                 return i32::from(one) - i32::from(other);

@@ -168,7 +168,7 @@ impl Child<'_> {
     /// Closes what an operation opened and no later one needs.
     fn drop_place(&mut self, place: Place) {
         let table: *mut Vec<RawFd> = UnsafeCell::get(self.context.table);
-        // SAFETY: as in `put`.
+        // SAFETY: only the child that interprets the program touches the table, and no other borrow of it is alive here.
         let table = unsafe { &mut *table };
         if let Some(slot) = table.get_mut(usize::from(place.0)) {
             raw::close(std::mem::replace(slot, -1));
@@ -420,7 +420,7 @@ impl Child<'_> {
                 let (uid, gid) = (i64::from(*uid), i64::from(*gid));
                 // SAFETY: takes no pointer; this is the only thread of the process.
                 unsafe { call(libc::SYS_setresgid, &[int(gid), int(gid), int(gid)]) }?;
-                // SAFETY: as above.
+                // SAFETY: takes no pointer; with one thread there is none that would keep other ids.
                 unsafe { call(libc::SYS_setresuid, &[int(uid), int(uid), int(uid)]) }.map(drop)
             }
             Op::CapSet {

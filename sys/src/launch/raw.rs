@@ -75,7 +75,8 @@ pub(super) unsafe fn clone3(
     argument: *const libc::c_void,
 ) -> io::Result<Pid> {
     let result: isize;
-    // SAFETY: as above.
+    // SAFETY: the kernel reads exactly sizeof(CloneArgs) bytes of args, which is borrowed. The parent falls through with
+    // all callee-saved registers as they were; the child leaves through `entry`, which never returns.
     unsafe {
         core::arch::asm!(
             "svc 0",
