@@ -1,8 +1,11 @@
 //! `cargo bench -p benches --bench start_latency`: the bundled runtime beside the kernel's floor, crun and runc.
 //!
 //! All subjects are started interleaved, in random order, in one run inside a guard; criterion is then given the samples
-//! that were collected, one subject after the other. Needs root. `PLIMSOLL` names the executable if it is not the
-//! release build beside this bench; `PLIMSOLL_BENCH_ROUNDS` is how often each subject starts in each regime (100).
+//! that were collected, one subject after the other. The `change` it prints compares this run with the last one and
+//! decides nothing; the table at the end compares within the run.
+//!
+//! Needs root. `PLIMSOLL` names the executable if it is not the release build beside this bench;
+//! `PLIMSOLL_BENCH_ROUNDS` is how often each subject starts in each regime (100).
 #![expect(clippy::print_stdout, reason = "a bench reports on standard output")]
 #![expect(clippy::print_stderr, reason = "a bench complains on standard error")]
 
