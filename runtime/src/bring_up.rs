@@ -92,7 +92,7 @@ pub(crate) fn bring_up(global: &Global, request: &Request) -> Result<Up> {
         .as_ref()
         .ok_or_else(|| Error::field("process", "required to start a container"))?;
     check_hooks(spec.hooks().as_ref())?;
-    if !global.privileged && !compile::has_namespace(spec, LinuxNamespaceType::User) {
+    if !rustix::process::geteuid().is_root() && !compile::has_namespace(spec, LinuxNamespaceType::User) {
         return Err(Error::field(
             "linux.namespaces",
             "an ordinary user needs a user namespace",

@@ -323,7 +323,7 @@ pub(crate) fn container(bundle: &Bundle, wishes: Wishes<'_>) -> Result<Compiled>
         process::memory_policy(&mut c, policy)?;
     }
     let home = process::home_in(&bundle.rootfs, process.user().uid());
-    let groups_denied = userns && !wishes.privileged;
+    let groups_denied = (userns && !wishes.privileged) || namespaces::groups_denied();
     let late = process::all(
         &mut c,
         process,

@@ -123,7 +123,7 @@ pub(crate) fn dispatch(args: Vec<OsString>, log: &mut Log) -> Result<i32> {
     let privileged = match global.text("rootless")?.unwrap_or("auto") {
         "true" | "1" => false,
         "false" | "0" => true,
-        "auto" => rustix::process::geteuid().is_root(),
+        "auto" => rustix::process::geteuid().is_root() && every_id_is_here(),
         other => {
             return Err(Error::usage(format!(
                 "--rootless: `{other}` is none of true, false and auto"
@@ -204,4 +204,15 @@ fn options(flags: &[Flag]) -> String {
         format!("  {short}{:<28} {}\n", format!("--{}{value}", flag.name), flag.help)
     };
     flags.iter().map(line).collect()
+}
+
+/// Whether this is the first user namespace, or one that maps as many ids: root of a smaller one may make no device nodes,
+/// no version 1 cgroups and, without a second id, become nobody else.
+fn every_id_is_here() -> bool {
+    // A proc that is not mounted says nothing against it.
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let sizes = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u32>().ok());
+    map.is_empty() || sizes.max() == Some(u32::MAX)
 }

@@ -405,6 +405,10 @@ impl World<'_> {
             }
             Workload::Bundle(bundle) => self.given_bundle(bundle, &directory, environment, group.as_deref())?,
         };
+        // Where a spec asks for a limit, it requires it, and the case is skipped before it comes here.
+        if self.ordinary() && self.home.no_cgroups.is_some() {
+            config::unprivileged(&mut config);
+        }
         self.resolve(&mut config)?;
         let path = directory.join("config.json");
         let text = serde_json::to_vec_pretty(&config).map_err(|e| Stuck::Host(e.to_string()))?;

@@ -221,11 +221,7 @@ fn resources(container: &Container, around: &Surroundings) -> Value {
 }
 
 fn mounts(container: &Container, around: &Surroundings) -> Value {
-    let pts: &[&str] = if around.ordinary {
-        &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
-    } else {
-        &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
-    };
+    let pts = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
     let mut list = vec![
         json!({"destination": "/proc", "type": "proc", "source": "proc"}),
         json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]}),
@@ -251,6 +247,26 @@ fn mounts(container: &Container, around: &Surroundings) -> Value {
         mount
     }));
     Value::Array(list)
+}
+
+/// Takes out what an ordinary user cannot have, and what `runc spec --rootless` leaves out, too: device rules, control
+/// groups and the group of terminals.
+pub fn unprivileged(config: &mut Value) {
+    for pointer in ["/linux/resources", "/linux/cgroupsPath"] {
+        if let (Some((parent, key)), true) = (pointer.rsplit_once('/'), config.pointer(pointer).is_some())
+            && let Some(parent) = config.pointer_mut(parent).and_then(Value::as_object_mut)
+        {
+            parent.remove(key);
+        }
+    }
+    if let Some(mounts) = config.pointer_mut("/mounts").and_then(Value::as_array_mut) {
+        mounts.retain(|mount| mount["type"] != "cgroup");
+        for mount in mounts {
+            if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
+                options.retain(|option| option.as_str().is_none_or(|o| !o.starts_with("gid=")));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

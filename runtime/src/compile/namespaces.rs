@@ -217,3 +217,8 @@ impl Maps {
         maps.iter().map(line).collect()
     }
 }
+
+/// Whether the user namespace that this process is in has `setgroups(2)` switched off, as one without a second id has.
+pub(super) fn groups_denied() -> bool {
+    std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny")
+}

@@ -65,7 +65,8 @@ const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
 
 /// The numbers of the names that the generated profiles use: x86_64, x86, and x32 without its bit.
-const NAMES: [(&str, Option<u32>, Option<u32>, Option<u32>); 8] = [
+type Numbers = (&'static str, Option<u32>, Option<u32>, Option<u32>);
+const NAMES: [Numbers; 8] = [
     ("read", Some(0), Some(3), Some(0)),
     ("write", Some(1), Some(4), Some(1)),
     ("ioctl", Some(16), Some(54), Some(514)),
