@@ -31,6 +31,10 @@ pub(super) fn plan(spec: &Spec) -> Result<Namespaces> {
     for (i, namespace) in namespaces.into_iter().flatten().enumerate() {
         let kind = namespace.typ();
         let Some(path) = namespace.path() else {
+            if kind == Kind::Time && !time_changes_at_exec() {
+                let problem = "a process enters a new time namespace at exec from Linux 6.3 on, and this one is older";
+                return Err(Error::field(format!("linux.namespaces[{i}].type"), problem));
+            }
             plan.new.push(kind);
             continue;
         };
@@ -221,4 +225,13 @@ impl Maps {
 /// Whether the user namespace that this process is in has `setgroups(2)` switched off, as one without a second id has.
 pub(super) fn groups_denied() -> bool {
     std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|word| word.trim() == "deny")
+}
+
+/// `execve(2)` takes a process into the time namespace that it made for its children: Linux 6.3. Before that the clocks
+/// of the container would silently stay the host's.
+fn time_changes_at_exec() -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(3))
 }
