@@ -274,7 +274,12 @@ fn prepare(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> Result<Home
     }
     rustix::process::umask(rustix::fs::Mode::empty());
     let mounted = mounts::prepare(job, cgroups)?;
-    cgroups.settle(&mounted)?;
+    let spec = serde_json::to_string(&job.case.spec).unwrap_or_default();
+    // The runtime spec calls huge pages by another name than their controller.
+    let needs = |controller: &str| {
+        spec.contains(controller) || spec.contains("unified") || (controller == "hugetlb" && spec.contains("hugepage"))
+    };
+    cgroups.settle(&mounted, &needs)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     rustix::system::sethostname(b"plimsoll-guard").map_err(inside("set the guard's host name"))?;
     loopback::up()?;

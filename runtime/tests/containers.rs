@@ -364,14 +364,11 @@ fn masked_and_read_only_paths_hold_under_a_writable_root() {
 fn what_cannot_be_done_is_an_error_that_names_its_field() {
     let Some(place) = Place::new("fields") else { return };
     type Change = fn(&mut Value);
-    let cases: [(&str, Change); 16] = [
+    let cases: [(&str, Change); 15] = [
         ("process.cwd: `bin` is not absolute", |c| {
             c["process"]["cwd"] = json!("bin")
         }),
-        ("process.cwd: failed to change to `/nowhere`", |c| {
-            c["process"]["cwd"] = json!("/nowhere")
-        }),
-        ("process.cwd: failed to change to `/proc/self/fd/3`", |c| {
+        ("process.cwd: failed to make `/proc/self/fd/3`", |c| {
             c["process"]["cwd"] = json!("/proc/self/fd/3")
         }),
         ("ociVersion: `one` is not a semantic version", |c| {
@@ -433,7 +430,7 @@ fn what_cannot_be_done_is_an_error_that_names_its_field() {
     for (text, _) in cases {
         said.has(text);
     }
-    assert_eq!(said.output.matches("code 1\n").count(), 16, "{}", said.output);
+    assert_eq!(said.output.matches("code 1\n").count(), 15, "{}", said.output);
     assert!(said.output.ends_with("left\n"), "{}", said.output);
 }
 

@@ -312,8 +312,13 @@ impl Subtree {
     }
 
     /// Leaves the version 2 root for a leaf, so that the root may hand controllers on (no internal processes).
-    pub(super) fn settle(&self, mounted: &[Mounted]) -> Result<(), Error> {
-        for hierarchy in mounted.iter().filter(|m| m.version == 2) {
+    ///
+    /// Leaving waits for an RCU grace period, 10 ms. Beside version 1 hierarchies it is done only if `needs` says that
+    /// the case asks for one of the few controllers that are left for version 2.
+    pub(super) fn settle(&self, mounted: &[Mounted], needs: &dyn Fn(&str) -> bool) -> Result<(), Error> {
+        let pure = mounted.iter().all(|m| m.version == 2);
+        let asked = |m: &Mounted| m.version == 2 && (pure || m.controllers.iter().any(|c| needs(c)));
+        for hierarchy in mounted.iter().filter(|m| asked(m)) {
             let leaf = hierarchy.mount.join("plimsoll-guard");
             std::fs::create_dir(&leaf).map_err(act("make", &leaf))?;
             put(&leaf.join("cgroup.procs"), "0")?;
