@@ -1,7 +1,7 @@
 //! How long a container takes from the call of its runtime to the runtime's exit, beside the floor of the kernel.
 //!
 //! [`measure`] calls this executable again in a guard (`unshare` with namespaces of its own, the root read-only), where
-//! [`inside`] starts each subject once a round, in an order drawn anew each round. Every runtime is a copy on a writable
+//! [`inside()`] starts each subject once a round, in an order drawn anew each round. Every runtime is a copy on a writable
 //! tmpfs and gets the same bundle: the probe's `true` in pid, network, mount, uts, ipc and cgroup namespaces, with limits
 //! of memory, CPU and pids, and a seccomp profile. Before it is timed, a subject shows from inside that it isolates.
 

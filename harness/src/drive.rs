@@ -1,6 +1,6 @@
 //! The only stage that touches the world: runs one case, inside a guard, and tells what it saw.
 //!
-//! It judges nothing: after each look it asks the pure [`judge`](crate::judge) whether to look again, and writes down
+//! It judges nothing: after each look it asks the pure [`judge`] whether to look again, and writes down
 //! every look, so that the verdicts can be computed again from the record.
 
 mod act;

@@ -40,7 +40,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault at a place; the file is filled in by [`crate::load`].
+    /// A fault at a place; the file is filled in by [`crate::load()`].
     pub fn new(extent: Extent, message: impl Into<String>) -> Self {
         Self {
             extent,

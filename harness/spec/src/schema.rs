@@ -7,7 +7,7 @@ use crate::{API_VERSION, document::Document, requirement::NamespaceKind};
 /// Where the schema is committed, below the root of the repository.
 pub const PATH: &str = "schema/plimsoll-v1.schema.json";
 
-/// The schema, draft 2020-12. It says less than [`crate::load`]: a file that it refuses is wrong, but not all that is
+/// The schema, draft 2020-12. It says less than [`crate::load()`]: a file that it refuses is wrong, but not all that is
 /// wrong can be told by it.
 pub fn json_schema() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12();

@@ -2,7 +2,7 @@
 //!
 //! The meaning of a list: for each kind of access that is asked for (read, write, mknod), the last rule that covers the
 //! node and that kind decides; all kinds asked for must be allowed. Before the first rule everything is denied but the
-//! devices that every container has. v1 keeps a default and exceptions to it ([`Exceptions`]), v2 runs a program
+//! devices that every container has. v1 keeps a default and exceptions to it (`Exceptions`), v2 runs a program
 //! ([`filter`]).
 
 pub mod filter;

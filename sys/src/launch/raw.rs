@@ -232,25 +232,6 @@ pub(super) fn fork() -> Result<i32, Errno> {
     Ok(pid as i32)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clone_args_have_the_size_of_linux_5_7() {
-        assert_eq!(size_of::<CloneArgs>(), 88);
-        assert_eq!(std::mem::offset_of!(CloneArgs, cgroup), 80);
-    }
-
-    #[test]
-    fn a_signal_mask_is_restored() {
-        let mask = block_signals();
-        let blocked = block_signals();
-        restore_signals(&mask);
-        assert_eq!(blocked, !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1)));
-    }
-}
-
 /// `ioctl(socket(AF_INET, SOCK_DGRAM), SIOCSIFFLAGS, {"lo", IFF_UP | IFF_RUNNING})`: sets the loopback interface up.
 ///
 /// See <https://man7.org/linux/man-pages/man7/netdevice.7.html>.
@@ -288,4 +269,23 @@ pub(super) fn loopback_up() -> Result<(), Errno> {
         )
     }
     .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clone_args_have_the_size_of_linux_5_7() {
+        assert_eq!(size_of::<CloneArgs>(), 88);
+        assert_eq!(std::mem::offset_of!(CloneArgs, cgroup), 80);
+    }
+
+    #[test]
+    fn a_signal_mask_is_restored() {
+        let mask = block_signals();
+        let blocked = block_signals();
+        restore_signals(&mask);
+        assert_eq!(blocked, !(1 << (libc::SIGKILL - 1) | 1 << (libc::SIGSTOP - 1)));
+    }
 }
