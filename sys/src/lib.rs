@@ -5,6 +5,7 @@ extern crate alloc;
 
 #[cfg(feature = "std")]
 pub mod bpf;
+pub mod capability;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub mod early;
 #[cfg(feature = "std")]
