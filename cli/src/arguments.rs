@@ -4,13 +4,14 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use harness::plan::LabelSelector;
+use record::SkipLimit;
 use reports::Format;
 
 /// A declarative testing and benchmarking harness for container stacks.
 ///
 /// Exit codes: 0 all passed; 1 a check failed, or passed against its known failure; 2 bad spec or usage; 3 harness or
-/// host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive. If several apply, the first of
-/// 2, 3, 1, 5, 4 wins.
+/// host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive; 6 more was skipped than may be. If
+/// several apply, the first of 2, 3, 1, 5, 6, 4 wins.
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll", version, propagate_version = true)]
 pub(crate) struct Arguments {
@@ -94,6 +95,13 @@ pub(crate) struct Run {
     /// Begin nothing more after the first failure.
     #[arg(long)]
     pub(crate) fail_fast: bool,
+    /// How many checks may be skipped for an unmet requirement, else exit code 6: `3` or `5%` of all, `area=cgroup:3` or
+    /// `area=cgroup:5%` of those with a label; may be repeated.
+    #[arg(long = "max-skips", value_name = "[LABEL=VALUE:]N")]
+    pub(crate) max_skips: Vec<SkipLimit>,
+    /// No check may be skipped for an unmet requirement, else exit code 6.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Keep the directories of cases that passed, too.
     #[arg(long)]
     pub(crate) keep: bool,

@@ -240,6 +240,7 @@ fn wrong_usage_is_told_with_exit_code_2() {
         (&["run", "--timeout", "soon"], "duration"),
         (&["run", "--format", "pdf"], "unknown format `pdf`"),
         (&["run", "-o", "junit"], "FORMAT=FILE"),
+        (&["run", "--max-skips", "area:3"], "limit of skips"),
         (&["run", "-o", "pdf=x"], "unknown format `pdf`"),
         (&["run", "-l", "a b c"], "label selector"),
         (&["run", "--subject", "docker"], "unknown subject `docker`"),
@@ -271,6 +272,43 @@ fn a_record_is_judged_again_from_what_was_seen() {
         .says("expected  exit code 137")
         .says("observed  exit code 0 (waitid), held in 0 of 2 looks within 2s")
         .says("re-run    plimsoll run specs/lifecycle.yaml --only lifecycle");
+}
+
+#[test]
+fn a_skip_budget_in_the_record_decides_again() {
+    let unmet = json!({"event": "unmet", "case": "lifecycle@bundled", "step": ["steps", 1], "check": "killed",
+        "requirement": "swap: true", "seen": "no swap is configured"});
+    for (budget, code, sentence) in [
+        ("{\"limits\": [{\"most\": {\"count\": 1}}]}", 0, ""),
+        (
+            "{\"limits\": [{\"label\": [\"area\", \"lifecycle\"], \"most\": {\"percent\": 20.0}}]}",
+            6,
+            "skip budget exceeded: 1 of 2 checks of area=lifecycle was skipped, at most 20 % may be",
+        ),
+        (
+            "{\"strict\": true}",
+            6,
+            "skip budget exceeded: 1 of 2 checks was skipped, none may be",
+        ),
+    ] {
+        let folder = Folder::new();
+        folder.record("0001", 137, Some(3));
+        let path = folder.path().join(".plimsoll/runs/0001/run.jsonl");
+        let mut lines: Vec<Value> = fs_err::read_to_string(&path)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        lines[0]["skipBudget"] = serde_json::from_str(budget).unwrap();
+        lines[2]["labels"] = json!({"area": "lifecycle"});
+        lines.retain(|line| line["event"] != "look" || line["index"] != 1);
+        lines.insert(6, unmet.clone());
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        fs_err::write(&path, text).unwrap();
+        let told = folder.plimsoll(&["judge"]);
+        told.ends(code).says("1 passed, 1 skipped").says(sentence);
+        folder.plimsoll(&["judge", "--format", "json"]).ends(code);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use record::{Event, SubjectInfo, Tally};
+use record::{Account, Ending, Event, SkipBudget, SubjectInfo, Tally};
 use serde_json::json;
 
 use crate::guard::cgroup::Limits;
@@ -39,6 +39,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// Begin nothing more after the first failure.
     pub fail_fast: bool,
+    /// How many checks may be skipped.
+    pub skip_budget: SkipBudget,
     /// Keep the directories of cases that passed, too.
     pub keep: bool,
     /// Where runs are kept (`.plimsoll`).
@@ -52,14 +54,16 @@ pub struct Options {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     /// Its id.
     pub id: String,
     /// Exit code.
     pub exit: u8,
-    /// Counts.
-    pub tally: Tally,
+    /// Verdicts, and what they exceed.
+    pub ending: Ending,
+    /// Labels of limits of skips that counted no check.
+    pub idle: Vec<(String, String)>,
     /// Its directory.
     pub dir: PathBuf,
     /// It was asked to end by a signal.
@@ -146,6 +150,7 @@ fn run_in(
         argv: options.argv.clone(),
         host: host::fingerprint(),
         subjects: options.subjects.iter().map(info).collect(),
+        skip_budget: options.skip_budget.clone(),
     })?;
     for file in &options.files {
         recorder.write(&Event::Spec {
@@ -164,7 +169,7 @@ fn run_in(
     };
     let queue = Queue::new(&options.cases);
     let stop = Stop::default();
-    let mut tally = Tally::default();
+    let mut counts = (Tally::default(), Account::new(options.skip_budget.clone()));
     let mut failure = None;
     std::thread::scope(|scope| {
         let (sender, receiver) = channel::<Told>();
@@ -194,7 +199,7 @@ fn run_in(
                 stop_ref.ask();
             }
         });
-        failure = collect(&receiver, options, &mut recorder, &mut tally, &stop);
+        failure = collect(&receiver, options, &mut recorder, &mut counts, &stop);
         if failure.is_some() {
             stop.ask();
             for _ in receiver {}
@@ -204,9 +209,15 @@ fn run_in(
     if let Some(error) = failure {
         return Err(error);
     }
+    let (tally, account) = counts;
     let interrupted = stop.asked() && !(options.fail_fast && tally.fail + tally.error > 0);
     // Cut short, a run proves nothing about what it did not come to.
-    let exit = if interrupted { 3 } else { tally.exit_code() };
+    let ending = Ending {
+        tally,
+        overdrawn: account.overdrawn(),
+        unproven: 0,
+    };
+    let exit = if interrupted { 3 } else { ending.exit_code() };
     recorder.write(&Event::RunEnd {
         exit,
         tally,
@@ -215,7 +226,8 @@ fn run_in(
     Ok(Summary {
         id: home.id.clone(),
         exit,
-        tally,
+        ending,
+        idle: account.idle().cloned().collect(),
         dir: home.dir.clone(),
         interrupted,
     })
@@ -250,7 +262,7 @@ fn collect(
     receiver: &Receiver<Told>,
     options: &Options,
     recorder: &mut Recorder<'_>,
-    tally: &mut Tally,
+    (tally, account): &mut (Tally, Account),
     stop: &Stop,
 ) -> Option<Error> {
     for told in receiver {
@@ -270,6 +282,7 @@ fn collect(
                 for judged in judge::case(case, &events) {
                     let known = case.known.get(&judged.check).cloned();
                     tally.count(&judged.verdict, known.is_some());
+                    account.count(&case.header.labels, &judged.verdict);
                     good &= judged.verdict.rank() <= 1;
                     let bad = judged.verdict.rank() >= 3 && known.is_none();
                     if bad && options.fail_fast {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use record::{Host, SubjectInfo, Tally, Verdict};
+use record::{Host, Overdrawn, SubjectInfo, Tally, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -23,6 +23,8 @@ struct Document<'a> {
     exit: Option<u8>,
     took: Option<f64>,
     tally: Tally,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overdrawn: Vec<Overdrawn>,
     cases: Vec<CaseDocument<'a>>,
 }
 
@@ -97,6 +99,7 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
         exit: run.exit,
         took: run.took,
         tally: run.tally,
+        overdrawn: run.overdrawn(),
         cases,
     };
     let mut text = serde_json::to_string_pretty(&document).map_err(ReportError::Json)?;

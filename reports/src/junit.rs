@@ -86,7 +86,13 @@ fn test_case(run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>) -> TestCase 
                 )
             }
         },
-        Some(Verdict::Skip { requirement, seen }) => {
+        Some(Verdict::Skip { requirement, seen, .. }) if run.forbids(outcome) => failed(
+            NonSuccessKind::Failure,
+            "skip",
+            &format!("skipped: {requirement}"),
+            format!("{seen}\n{}", again()),
+        ),
+        Some(Verdict::Skip { requirement, seen, .. }) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(format!("{requirement} ({seen})"));
             status

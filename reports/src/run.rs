@@ -1,6 +1,6 @@
 //! A run as reports see it: events sorted into cases and checks.
 
-use record::{CaseHeader, CheckHeader, Event, Host, SubjectInfo, Tally, Verdict};
+use record::{Account, CaseHeader, CheckHeader, Event, Host, Overdrawn, SkipBudget, SubjectInfo, Tally, Verdict};
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Run<'a> {
     pub cases: Vec<Case<'a>>,
     /// Counts of the verdicts.
     pub tally: Tally,
+    /// How many checks may be skipped.
+    pub skip_budget: &'a SkipBudget,
     /// Exit code; `None` if the run never came to its end.
     pub exit: Option<u8>,
     /// How long it took, milliseconds; `None` if the run never came to its end.
@@ -133,6 +135,7 @@ impl<'a> Run<'a> {
             plimsoll,
             host,
             subjects,
+            skip_budget,
             ..
         }) = events.first()
         else {
@@ -146,6 +149,7 @@ impl<'a> Run<'a> {
             subjects,
             cases: Vec::new(),
             tally: Tally::default(),
+            skip_budget,
             exit: None,
             took: None,
         };
@@ -204,6 +208,22 @@ impl<'a> Run<'a> {
 
     fn case(&mut self, id: &str) -> Option<&mut Case<'a>> {
         self.cases.iter_mut().rev().find(|case| case.header.id == id)
+    }
+
+    /// Whether it is a skip, and none may be.
+    pub fn forbids(&self, outcome: &Outcome<'_>) -> bool {
+        self.skip_budget.strict && matches!(outcome.verdict, Some(Verdict::Skip { after_step: false, .. }))
+    }
+
+    /// Every limit of skips that is exceeded.
+    pub fn overdrawn(&self) -> Vec<Overdrawn> {
+        let mut account = Account::new(self.skip_budget.clone());
+        for (case, outcome) in self.outcomes() {
+            if let Some(verdict) = outcome.verdict {
+                account.count(&case.header.labels, verdict);
+            }
+        }
+        account.overdrawn()
     }
 
     /// Every check with its case.

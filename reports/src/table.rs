@@ -282,7 +282,7 @@ fn known(out: &mut String, run: &Run<'_>, look: &Look) {
 fn skips(out: &mut String, run: &Run<'_>, look: &Look) {
     let mut groups: BTreeMap<(String, &str), Vec<String>> = BTreeMap::new();
     for (case, outcome) in run.outcomes() {
-        if let Some(Verdict::Skip { requirement, seen }) = outcome.verdict {
+        if let Some(Verdict::Skip { requirement, seen, .. }) = outcome.verdict {
             groups
                 .entry((requirement.clone(), seen))
                 .or_default()
@@ -313,6 +313,7 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
         known,
         unexpected,
         skip,
+        after,
         inconclusive,
         error,
     } = run.tally;
@@ -324,12 +325,13 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
         (Word::Inconclusive, inconclusive, "inconclusive"),
         (Word::Known, known, "failed as known"),
         (Word::Skip, skip, "skipped"),
+        (Word::Skip, after, "not come to"),
     ]
     .into_iter()
     .filter(|(_, count, _)| *count > 0)
     .map(|(word, count, name)| paint(word, &format!("{count} {name}"), look))
     .collect();
-    let checks = pass + fail + known + unexpected + skip + inconclusive + error;
+    let checks = pass + fail + known + unexpected + skip + after + inconclusive + error;
     let counts = if parts.is_empty() {
         "nothing ran".to_owned()
     } else {
@@ -339,6 +341,14 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
         (Some(exit), Some(took)) => format!("{} · exit {exit}", duration(took)),
         _ => "the run did not come to its end".into(),
     };
+    let overdrawn = run.overdrawn();
+    if !overdrawn.is_empty() {
+        out.push('\n');
+    }
+    for limit in overdrawn {
+        let sentence = format!("skip budget exceeded: {limit}");
+        let _ = writeln!(out, "{}", paint(Word::Fail, &sentence, look));
+    }
     let _ = writeln!(
         out,
         "\n{}, {}: {counts} · {end}",

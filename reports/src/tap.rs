@@ -18,6 +18,7 @@ pub(crate) fn tap(run: &Run<'_>) -> String {
             point(&mut out, run, case, n + 1, outcome);
         }
         let (word, directive) = match case.word() {
+            _ if case.outcomes.iter().any(|outcome| run.forbids(outcome)) => ("not ok", ""),
             Word::Pass => ("ok", ""),
             Word::Skip => ("ok", " # SKIP nothing of it was looked at"),
             Word::Known => ("ok", ""),
@@ -54,7 +55,11 @@ fn point(out: &mut String, run: &Run<'_>, case: &Case<'_>, n: usize, outcome: &O
                 directive = format!(" # TODO known failure: {}", one_line(reason));
             }
         }
-        Some(Verdict::Skip { requirement, seen }) => {
+        Some(Verdict::Skip { requirement, seen, .. }) if run.forbids(outcome) => {
+            yaml.push(("message", format!("skipped: {requirement}")));
+            yaml.push(("observed", seen.clone()));
+        }
+        Some(Verdict::Skip { requirement, seen, .. }) => {
             directive = format!(" # SKIP {}", one_line(requirement));
             yaml.push(("observed", seen.clone()));
         }
@@ -70,6 +75,7 @@ fn point(out: &mut String, run: &Run<'_>, case: &Case<'_>, n: usize, outcome: &O
         yaml.push(("at", outcome.at.into()));
     }
     let ok = match word {
+        Word::Skip if run.forbids(outcome) => "not ok",
         Word::Pass | Word::Skip => "ok",
         Word::Known | Word::Inconclusive | Word::Unexpected | Word::Fail | Word::Error => {
             yaml.push(("rerun", rerun(run, case)));

@@ -103,6 +103,21 @@ fn tap_has_a_plan_for_every_level_and_counts_from_one() {
 }
 
 #[test]
+fn a_skip_is_red_where_none_may_be() {
+    let mut events = fixture();
+    if let Event::Run { skip_budget, .. } = &mut events[0] {
+        skip_budget.strict = true;
+    }
+    let junit = render(Format::Junit, &events, &Look::default()).unwrap();
+    let report = quick_junit::Report::deserialize_from_str(&junit).unwrap();
+    assert_eq!((report.failures, report.errors), (6, 1), "{junit}");
+    let [lenient, strict] = [&fixture(), &events].map(|events| render(Format::Tap, events, &Look::default()).unwrap());
+    // Two checks and the case that has no others; what was not come to stays a skip.
+    assert_eq!(lenient.matches("# SKIP").count(), strict.matches("# SKIP").count() + 3);
+    assert_eq!(lenient.matches("not ok").count() + 3, strict.matches("not ok").count());
+}
+
+#[test]
 fn a_run_that_was_cut_short_is_never_green() {
     let events = fixture();
     let cut: Vec<Event> = events

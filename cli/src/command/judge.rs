@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use harness::plan::{self, Case, SpecFile};
-use record::{Event, Tally};
+use record::{Account, Ending, Event, SkipBudget, Tally};
 
 use super::{OFFERED, tell};
 use crate::{arguments::Judge, complaint::counted, error::Error, stored_run, streams::Streams};
@@ -29,19 +29,52 @@ struct Judged {
     changed: usize,
 }
 
+/// The verdicts of a run as they are counted.
+struct Counts {
+    tally: Tally,
+    account: Account,
+}
+
+impl Counts {
+    fn new(budget: &SkipBudget) -> Self {
+        Self {
+            tally: Tally::default(),
+            account: Account::new(budget.clone()),
+        }
+    }
+
+    fn count(&mut self, labels: &BTreeMap<String, String>, event: &Event) {
+        if let Event::Verdict { verdict, known, .. } = event {
+            self.tally.count(verdict, known.is_some());
+            self.account.count(labels, verdict);
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        let ending = Ending {
+            tally: self.tally,
+            overdrawn: self.account.overdrawn(),
+            unproven: 0,
+        };
+        ending.exit_code()
+    }
+}
+
 fn again(recorded: &[Event]) -> Result<Judged, Error> {
     let cases = cases(recorded)?;
+    let budget = match recorded.first() {
+        Some(Event::Run { skip_budget, .. }) => skip_budget.clone(),
+        Some(_) | None => SkipBudget::default(),
+    };
     let mut events = Vec::with_capacity(recorded.len());
-    let mut tally = Tally::default();
-    let mut recorded_tally = Tally::default();
+    let mut counts = Counts::new(&budget);
+    let mut recorded_counts = Counts::new(&budget);
     let (mut changed, mut ended) = (0, None);
     let mut open: Vec<&str> = Vec::new();
     let mut close = |id: &str, events: &mut Vec<Event>| -> Result<(), Error> {
         let case = cases.get(id).ok_or_else(|| Error::RecordedCase(id.to_owned()))?;
         for verdict in harness::judge::verdicts(case, recorded) {
-            if let Event::Verdict { verdict, known, .. } = &verdict {
-                tally.count(verdict, known.is_some());
-            }
+            counts.count(&case.header.labels, &verdict);
             changed += usize::from(!recorded.contains(&verdict));
             events.push(verdict);
         }
@@ -53,7 +86,10 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
                 open.push(&header.id);
                 events.push(event.clone());
             }
-            Event::Verdict { verdict, known, .. } => recorded_tally.count(verdict, known.is_some()),
+            Event::Verdict { case, .. } => {
+                let case = cases.get(case).ok_or_else(|| Error::RecordedCase(case.clone()))?;
+                recorded_counts.count(&case.header.labels, event);
+            }
             Event::CaseEnd { case, .. } => {
                 close(case, &mut events)?;
                 open.retain(|id| id != case);
@@ -76,12 +112,16 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
     }
     let exit = match ended {
         // The verdicts alone did not make this exit code: the run was interrupted, and still proves nothing.
-        Some((exit, _)) if exit != recorded_tally.exit_code() => exit,
-        Some(_) => tally.exit_code(),
+        Some((exit, _)) if exit != recorded_counts.exit_code() => exit,
+        Some(_) => counts.exit_code(),
         None => 3,
     };
     if let Some((_, took)) = ended {
-        events.push(Event::RunEnd { exit, tally, took });
+        events.push(Event::RunEnd {
+            exit,
+            tally: counts.tally,
+            took,
+        });
     }
     Ok(Judged { events, exit, changed })
 }

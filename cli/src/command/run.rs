@@ -6,7 +6,7 @@ use std::{
 };
 
 use harness::{Options, plan::Case};
-use record::Event;
+use record::{Event, SkipBudget};
 use reports::{Look, render};
 
 use super::{planned, subjects, tell};
@@ -48,6 +48,10 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
         ),
         timeout: run.timeout,
         fail_fast: run.fail_fast,
+        skip_budget: SkipBudget {
+            strict: run.strict,
+            limits: run.max_skips.clone(),
+        },
         keep: run.keep,
         state: state.to_owned(),
         own,
@@ -67,6 +71,16 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
     let summary = outcome?;
     if summary.interrupted {
         streams.err("interrupted: what did not run has no verdict");
+    }
+    for (key, value) in &summary.idle {
+        streams.err(&format!(
+            "warning: no check has the label {key}={value}: its limit of skips holds for nothing"
+        ));
+    }
+    if run.report.format != reports::Format::Table {
+        for limit in &summary.ending.overdrawn {
+            streams.err(&format!("skip budget exceeded: {limit}"));
+        }
     }
     let record = here(&summary.dir.join("run.jsonl"));
     // A report that cannot be written is told after the others are.

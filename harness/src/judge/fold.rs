@@ -158,6 +158,7 @@ impl Unmet<'_> {
             Verdict::Skip {
                 requirement: self.requirement.to_owned(),
                 seen: self.seen.to_owned(),
+                after_step: false,
             }
         }
     }
@@ -348,6 +349,7 @@ fn judge_looks(
             (None, false, Some(after)) => Verdict::Skip {
                 requirement: format!("after step {after}"),
                 seen: "that step did not pass".into(),
+                after_step: true,
             },
             (None, false, None) => Verdict::Error {
                 message: "its step was never begun: the case was cut short".into(),
@@ -665,7 +667,12 @@ mod tests {
         let spec = spec(&[], &[once(&["a"]), once(&["b"]), once(&["c"])], &[]);
         let events = [begin("steps", 0), look("steps", 0, 0, &[("a", 1)])];
         expect(&spec, &events, &[("a", "fail"), ("b", "skip"), ("c", "skip")]);
-        let Verdict::Skip { requirement, .. } = &test(CASE, &spec, &events)[2].verdict else {
+        let Verdict::Skip {
+            requirement,
+            after_step: true,
+            ..
+        } = &test(CASE, &spec, &events)[2].verdict
+        else {
             panic!("must be skipped");
         };
         assert_eq!(requirement, "after step steps number 0");

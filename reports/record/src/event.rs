@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Seen, Tally, Verdict};
+use crate::{Seen, SkipBudget, Tally, Verdict};
 
 /// One line. Times are milliseconds of the monotonic clock since the run began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub enum Event {
         host: Host,
         /// The subjects.
         subjects: Vec<SubjectInfo>,
+        /// How many checks may be skipped.
+        #[serde(default, skip_serializing_if = "SkipBudget::is_empty")]
+        skip_budget: SkipBudget,
     },
     /// A spec file, whole, so that the record can be judged again.
     Spec {

@@ -3,11 +3,13 @@
 //! `spec` owns the format of what goes in, `record` the format of what comes out. A reader meets a newer version with a
 //! sentence and not with a guess.
 
+pub mod budget;
 pub mod event;
 pub mod read;
 pub mod seen;
 pub mod verdict;
 
+pub use budget::{Account, Allowance, Ending, Overdrawn, SkipBudget, SkipLimit};
 pub use event::{CaseHeader, CheckHeader, Event, Host, SubjectInfo};
 pub use read::{ReadError, read};
 pub use seen::Seen;

@@ -1,10 +1,10 @@
-//! The five verdicts, and the exit code that a run's verdicts come to.
+//! The five verdicts, and counts of them.
 
 use serde::{Deserialize, Serialize};
 
 /// What became of a check. Only `Pass` is green.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "camelCase")]
+#[serde(tag = "verdict", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Verdict {
     /// It holds, and this was seen.
     Pass {
@@ -27,6 +27,9 @@ pub enum Verdict {
         requirement: String,
         /// What the probe of the requirement saw.
         seen: String,
+        /// It was not come to after a step that did not pass; else a requirement is not met.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        after_step: bool,
     },
     /// The samples do not decide.
     Inconclusive {
@@ -80,8 +83,11 @@ pub struct Tally {
     pub known: u64,
     /// Passed although the spec says that this subject fails.
     pub unexpected: u64,
-    /// Not looked at.
+    /// Not looked at, because a requirement is not met.
     pub skip: u64,
+    /// Not come to, after a step that did not pass.
+    #[serde(default)]
+    pub after: u64,
     /// Not decided.
     pub inconclusive: u64,
     /// Not measured.
@@ -96,85 +102,10 @@ impl Tally {
             (Verdict::Pass { .. }, true) => self.unexpected += 1,
             (Verdict::Fail { .. }, false) => self.fail += 1,
             (Verdict::Fail { .. }, true) => self.known += 1,
-            (Verdict::Skip { .. }, _) => self.skip += 1,
+            (Verdict::Skip { after_step: false, .. }, _) => self.skip += 1,
+            (Verdict::Skip { after_step: true, .. }, _) => self.after += 1,
             (Verdict::Inconclusive { .. }, _) => self.inconclusive += 1,
             (Verdict::Error { .. }, _) => self.error += 1,
         }
-    }
-
-    /// The exit code of a run (design: verdicts and exit codes). 2 and 3 are told by other means.
-    ///
-    /// 0 all pass · 1 a check failed, or passed against its known failure · 3 not measured · 4 nothing ran or everything
-    /// was skipped · 5 inconclusive.
-    pub fn exit_code(&self) -> u8 {
-        if self.error > 0 {
-            3
-        } else if self.fail + self.unexpected > 0 {
-            1
-        } else if self.inconclusive > 0 {
-            5
-        } else if self.pass + self.known == 0 {
-            4
-        } else {
-            0
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_ran_means_nothing_passed() {
-        assert_eq!(Tally::default().exit_code(), 4);
-        assert_eq!(
-            Tally {
-                skip: 3,
-                ..Tally::default()
-            }
-            .exit_code(),
-            4
-        );
-        assert_eq!(
-            Tally {
-                skip: 3,
-                pass: 1,
-                ..Tally::default()
-            }
-            .exit_code(),
-            0
-        );
-    }
-
-    #[test]
-    fn the_first_of_error_failure_and_inconclusive_wins() {
-        let all = Tally {
-            pass: 1,
-            fail: 1,
-            inconclusive: 1,
-            error: 1,
-            ..Tally::default()
-        };
-        assert_eq!(all.exit_code(), 3);
-        assert_eq!(Tally { error: 0, ..all }.exit_code(), 1);
-        assert_eq!(
-            Tally {
-                error: 0,
-                fail: 0,
-                ..all
-            }
-            .exit_code(),
-            5
-        );
-        assert_eq!(
-            Tally {
-                unexpected: 1,
-                pass: 5,
-                ..Tally::default()
-            }
-            .exit_code(),
-            1
-        );
     }
 }

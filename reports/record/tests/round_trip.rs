@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use record::{
-    CaseHeader, CheckHeader, Event, Host, Seen, SubjectInfo, Tally, Verdict,
+    Allowance, CaseHeader, CheckHeader, Event, Host, Seen, SkipBudget, SkipLimit, SubjectInfo, Tally, Verdict,
     seen::{CgroupValue, KernelState, MountSeen, ProcessSeen},
 };
 use serde_json::json;
@@ -123,6 +123,12 @@ fn every_verdict() -> Vec<Verdict> {
         Verdict::Skip {
             requirement: "r".into(),
             seen: "s".into(),
+            after_step: false,
+        },
+        Verdict::Skip {
+            requirement: "r".into(),
+            seen: "s".into(),
+            after_step: true,
         },
         Verdict::Inconclusive {
             n: 60,
@@ -148,6 +154,19 @@ fn every_event() -> Vec<Event> {
                 ..Host::default()
             },
             subjects: vec![SubjectInfo::default()],
+            skip_budget: SkipBudget {
+                strict: true,
+                limits: vec![
+                    SkipLimit {
+                        label: Some(("area".into(), "cgroup".into())),
+                        most: Allowance::Count(3),
+                    },
+                    SkipLimit {
+                        label: None,
+                        most: Allowance::Percent(4.5),
+                    },
+                ],
+            },
         },
         Event::Spec {
             file: "specs/a.yaml".into(),
