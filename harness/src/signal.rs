@@ -1,43 +1,11 @@
-//! Signals by name and number (`signal(7)`, x86 and ARM numbering).
+//! Signals as a spec writes them and a report shows them.
 
-const NAMES: [&str; 31] = [
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGILL",
-    "SIGTRAP",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGKILL",
-    "SIGUSR1",
-    "SIGSEGV",
-    "SIGUSR2",
-    "SIGPIPE",
-    "SIGALRM",
-    "SIGTERM",
-    "SIGSTKFLT",
-    "SIGCHLD",
-    "SIGCONT",
-    "SIGSTOP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGWINCH",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSYS",
-];
+use sys::signal_name;
 
 /// `9` is `SIGKILL`; a real-time signal is its number.
 pub fn name(number: i32) -> String {
-    let named = usize::try_from(number - 1).ok().and_then(|n| NAMES.get(n));
-    named.map_or_else(|| number.to_string(), |n| (*n).to_owned())
+    let named = u32::try_from(number).ok().and_then(signal_name::of);
+    named.map_or_else(|| number.to_string(), str::to_owned)
 }
 
 /// `SIGKILL`, `KILL` or `9` is 9.
@@ -45,9 +13,7 @@ pub fn number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
         return (1..=64).contains(&number).then_some(number);
     }
-    let upper = text.to_ascii_uppercase();
-    let index = NAMES.iter().position(|n| *n == upper || n[3..] == upper)?;
-    i32::try_from(index + 1).ok()
+    i32::try_from(signal_name::number(text)?).ok()
 }
 
 #[cfg(test)]

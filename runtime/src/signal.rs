@@ -1,21 +1,17 @@
-//! Names and numbers of signals.
+//! Signals as they are asked for on the command line.
+
+use sys::signal_name;
 
 use crate::error::{Error, Result};
-
-const NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
-];
 
 pub(crate) const TERM: i32 = 15;
 pub(crate) const KILL: i32 = 9;
 
-/// `SIGTERM`, `term` or `15`.
+/// `SIGTERM`, `term` or `15`; `0` only asks whether the process is there (kill(2)).
 pub(crate) fn parse(text: &str) -> Result<i32> {
     let unknown = || Error::usage(format!("`{text}` is not a signal"));
     if let Ok(number) = text.parse::<i32>() {
-        return if (1..=64).contains(&number) {
+        return if (0..=64).contains(&number) {
             Ok(number)
         } else {
             Err(unknown())
@@ -23,8 +19,8 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if let Some(at) = NAMES.iter().position(|known| *known == name) {
-        return Ok(at as i32 + 1);
+    if let Some(number) = signal_name::number(text).and_then(|number| i32::try_from(number).ok()) {
+        return Ok(number);
     }
     let offset = |text: &str, sign: i32, base: i32| {
         let distance = if text.is_empty() {
@@ -40,12 +36,7 @@ pub(crate) fn parse(text: &str) -> Result<i32> {
         (_, Some(rest)) if rest.is_empty() || rest.starts_with('-') => offset(rest, -1, 64),
         _ => None,
     };
-    match name {
-        "POLL" => Ok(29),
-        "IOT" => Ok(6),
-        "CLD" => Ok(17),
-        _ => real_time.ok_or_else(unknown),
-    }
+    real_time.ok_or_else(unknown)
 }
 
 #[cfg(test)]
@@ -60,11 +51,12 @@ mod tests {
         assert_eq!(parse("SIGRTMIN+3").unwrap(), 37);
         assert_eq!(parse("RTMAX").unwrap(), 64);
         assert_eq!(parse("SYS").unwrap(), 31);
+        assert_eq!(parse("0").unwrap(), 0);
     }
 
     #[test]
     fn what_is_no_signal_is_refused() {
-        for text in ["", "0", "65", "-1", "SIGFOO", "RTMIN-1", "SIG", "RTMAX+1"] {
+        for text in ["", "65", "-1", "SIGFOO", "RTMIN-1", "SIG", "RTMAX+1"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -24,6 +24,7 @@ pub mod read_only_exe;
 pub mod seccomp;
 #[cfg(feature = "std")]
 pub mod signal_fd;
+pub mod signal_name;
 #[cfg(feature = "std")]
 pub mod signals;
 #[cfg(feature = "std")]

@@ -223,9 +223,45 @@ pub struct User {
     /// Further groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additional_gids: Vec<u32>,
-    /// File mode creation mask, in octal as text (`"027"`) or as a number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// File mode creation mask, 0 to 0o777: octal digits as text (`"0027"`), or a number (`0o027`).
+    #[serde(default, deserialize_with = "umask", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<WrittenUmask>")]
     pub umask: Option<u32>,
+}
+
+/// A mask as a person writes it.
+struct WrittenUmask;
+
+impl JsonSchema for WrittenUmask {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Umask".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "File mode creation mask: octal digits as text, or a number.",
+            "oneOf": [
+                {"type": "string", "pattern": "^0?[0-7]{1,3}$"},
+                {"type": "integer", "minimum": 0, "maximum": 0o777},
+            ],
+        })
+    }
+}
+
+/// A mask in either form. An error names what was written.
+fn umask<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let written = Value::deserialize(deserializer)?;
+    let mask = match &written {
+        Value::String(text) => {
+            let is_octal = (1..=4).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+            is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten()
+        }
+        Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+        _ => None,
+    };
+    mask.filter(|mask| *mask <= 0o777).map(Some).ok_or_else(|| {
+        let shown = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
+        serde::de::Error::custom(format!("`{shown}` is not a file mode creation mask such as \"0027\""))
+    })
 }
 
 /// A range of ids.

@@ -60,6 +60,10 @@ fn run(global: &Global, arguments: Arguments) -> Result<i32> {
 }
 
 fn signal_all(container: &Container, number: i32) -> Result<()> {
+    if number == 0 {
+        // That somebody is there is known by now.
+        return Ok(());
+    }
     match Signal::from_named_raw(number) {
         Some(signal) => Ok(container.saved.cgroup.kill_all(signal)?),
         None => Err(Error::usage(format!("--all cannot send signal {number}"))),
