@@ -52,6 +52,14 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// Any OCI runtime with one fault, as a subject; `plimsoll saboteur --help` tells more, `--list` the faults.
+    // Only for the help, as above.
+    #[command(disable_help_flag = true)]
+    Saboteur {
+        /// `--fault NAME [--log FILE] -- RUNTIME ARGUMENTS…`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
 }
 
 /// Which specs, and which cases of them.

@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
         Verb::Schema => schema::schema(streams),
         Verb::Completions(completions) => completions::completions(&completions, streams),
         Verb::Man(man) => man::man(&man, streams),
+        Verb::Saboteur { arguments } => Ok(u8::try_from(saboteur::main(arguments.into_iter()) & 0xff).unwrap_or(1)),
         Verb::Oci { arguments } => Ok(u8::try_from(runtime::main(arguments.into_iter()) & 0xff).unwrap_or(1)),
     };
     done.unwrap_or_else(|error| {

@@ -30,6 +30,11 @@ fn main() -> ExitCode {
             rest.next();
             return status(runtime::main(rest));
         }
+        // Nor must the runtime that disobeys, which is called as often.
+        Some(word) if word == "saboteur" => {
+            rest.next();
+            return status(saboteur::main(rest));
+        }
         Some(word) if word == "__guard" => return status(harness::guard::main()),
         Some(_) | None => {}
     }

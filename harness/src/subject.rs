@@ -48,9 +48,23 @@ impl Subject {
             .ok_or_else(|| ParseError::Unknown(text.into()))?;
         let mut argv = split(line).ok_or_else(|| ParseError::Quote(line.into()))?;
         let program = argv.first_mut().ok_or(ParseError::Empty)?;
-        let name = program.rsplit('/').next().unwrap_or(program).to_owned();
         *program = found(program, path).ok_or_else(|| ParseError::NotFound(program.clone()))?;
+        let name = name(&argv).to_owned();
         Ok(Self { name, argv })
+    }
+}
+
+/// The file name of the program; behind the saboteur, that of the runtime that it misleads, because what is known about
+/// that one holds for it still.
+fn name(argv: &[String]) -> &str {
+    match argv {
+        [_, word, rest @ ..] if word == "oci" && rest.is_empty() => "bundled",
+        [_, word, rest @ ..] if word == "saboteur" => {
+            let behind = rest.iter().position(|word| word == "--").map(|at| &rest[at + 1..]);
+            behind.filter(|argv| !argv.is_empty()).map_or("saboteur", name)
+        }
+        [program, ..] => program.rsplit('/').next().unwrap_or(program),
+        [] => "",
     }
 }
 
@@ -112,6 +126,14 @@ mod tests {
             Subject::parse("bundled", Path::new("/p"), "").unwrap().argv,
             ["/p", "oci"]
         );
+    }
+
+    #[test]
+    fn a_runtime_keeps_its_name_behind_the_saboteur() {
+        let name = |text: &str| Subject::parse(text, Path::new("/p"), "").unwrap().name;
+        assert_eq!(name("oci:/bin/sh saboteur --fault none -- /usr/sbin/runc"), "runc");
+        assert_eq!(name("oci:/bin/sh saboteur --fault none -- /p/plimsoll oci"), "bundled");
+        assert_eq!(name("oci:/bin/sh saboteur"), "saboteur");
     }
 
     #[test]
