@@ -10,8 +10,8 @@ use reports::Format;
 /// A declarative testing and benchmarking harness for container stacks.
 ///
 /// Exit codes: 0 all passed; 1 a check failed, or passed against its known failure; 2 bad spec or usage; 3 harness or
-/// host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive; 6 more was skipped than may be. If
-/// several apply, the first of 2, 3, 1, 5, 6, 4 wins.
+/// host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive; 6 more was skipped than may be;
+/// 7 unproven where a proof is required. If several apply, the first of 2, 3, 1, 7, 5, 6, 4 wins.
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll", version, propagate_version = true)]
 pub(crate) struct Arguments {
@@ -26,6 +26,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     /// Run specs and report what came of them.
     Run(Run),
+    /// Show of every check that it can fail: run specs healthy and under faults, and tell which checks saw them.
+    Prove(Prove),
     /// Read specs and complain about everything that is wrong with them; nothing runs.
     Check(Check),
     /// Print the cases that a run would consist of; nothing runs.
@@ -113,6 +115,9 @@ pub(crate) struct Run {
     /// Keep the directories of cases that passed, too.
     #[arg(long)]
     pub(crate) keep: bool,
+    /// End with 7 if `plimsoll prove` has not shown of every check, as it is now, that it can fail.
+    #[arg(long)]
+    pub(crate) require_proof: bool,
     /// Begin the cases in an order shuffled by this number.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
@@ -121,6 +126,30 @@ pub(crate) struct Run {
     /// Write a report to a file, too; may be repeated.
     #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
     pub(crate) outputs: Vec<Output>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Every fault of the subject that touches what a case asks for, and not only those of its own dimension.
+    #[arg(long)]
+    pub(crate) all_faults: bool,
+    /// End with 7 if a check is unproven.
+    #[arg(long)]
+    pub(crate) require_proof: bool,
+    /// Run again what is proven already and unchanged.
+    #[arg(long)]
+    pub(crate) afresh: bool,
+    /// Cases side by side at most (the number of CPUs unless told).
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Format on standard output: `table` or `json`.
+    #[arg(long, value_name = "FORMAT", default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+    /// List every check with the faults that it saw and missed.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 }
 
 /// How a report on standard output looks.

@@ -7,6 +7,7 @@ mod gc;
 mod judge;
 mod man;
 mod plan;
+mod prove;
 mod report;
 mod run;
 mod schema;
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
     let state = arguments.state;
     let done = match arguments.verb {
         Verb::Run(run) => run::run(&run, &state, streams),
+        Verb::Prove(prove) => prove::prove(&prove, &state, streams),
         Verb::Check(check) => check::check(&check, streams),
         Verb::Plan(plan) => plan::plan(&plan, streams),
         Verb::Judge(judge) => judge::judge(&judge, &state, streams),

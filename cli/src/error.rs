@@ -17,6 +17,9 @@ pub(crate) enum Error {
     /// The run could not be made.
     #[error(transparent)]
     Run(#[from] harness::Error),
+    /// What was proven before cannot be looked up or kept.
+    #[error(transparent)]
+    Store(#[from] harness::prove::store::Error),
     /// Nothing could be collected.
     #[error(transparent)]
     Collect(#[from] harness::gc::Error),
@@ -72,7 +75,7 @@ impl Error {
             | Self::RecordedSpec(_)
             | Self::RecordedCase(_)
             | Self::NoSuchCommand(_) => 2,
-            Self::Run(_) | Self::Collect(_) | Self::Report(_) | Self::Write(_) | Self::Own(_) => 3,
+            Self::Run(_) | Self::Store(_) | Self::Collect(_) | Self::Report(_) | Self::Write(_) | Self::Own(_) => 3,
         }
     }
 
@@ -85,6 +88,7 @@ impl Error {
             Self::Subject(_)
             | Self::SameSubject(_)
             | Self::Run(_)
+            | Self::Store(_)
             | Self::Collect(_)
             | Self::Record { .. }
             | Self::Open(_)

@@ -1,6 +1,6 @@
 //! How far a run is: a bar on a terminal, a line for each case elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use record::{Event, Verdict};
@@ -13,6 +13,8 @@ pub(crate) struct Progress {
     done: usize,
     /// Worst verdict of each case that runs.
     running: BTreeMap<String, (u8, &'static str, bool)>,
+    /// Those of them that are broken on purpose.
+    broken: BTreeSet<String>,
     bar: Option<ProgressBar>,
 }
 
@@ -30,6 +32,7 @@ impl Progress {
             total,
             done: 0,
             running: BTreeMap::new(),
+            broken: BTreeSet::new(),
             bar,
         }
     }
@@ -38,6 +41,9 @@ impl Progress {
         match event {
             Event::Case(header) => {
                 self.running.insert(header.id.clone(), (0, "pass", false));
+                if header.broken_on_purpose() {
+                    self.broken.insert(header.id.clone());
+                }
                 self.redraw();
             }
             Event::Verdict {
@@ -59,6 +65,11 @@ impl Progress {
                 let (rank, word, passed) = self.running.remove(case).unwrap_or((4, "error", false));
                 // Skips among passes do not make a case skipped.
                 let word = if word == "skip" && passed { "pass" } else { word };
+                let (rank, word) = match (self.broken.remove(case), rank) {
+                    (true, 3) => (0, "caught"),
+                    (true, 0 | 1) => (0, "survived"),
+                    _ => (rank, word),
+                };
                 self.done += 1;
                 let line = format!("{}/{} {word:<12} {case} {took:.0}ms", self.done, self.total);
                 match &self.bar {
@@ -80,6 +91,8 @@ impl Progress {
             | Event::Broken { .. }
             | Event::Unmet { .. }
             | Event::Evidence { .. }
+            | Event::Proof(_)
+            | Event::ProofScore(_)
             | Event::RunEnd { .. } => {}
         }
     }

@@ -26,6 +26,12 @@ use crate::guard::{HOME, Home, Job};
 use crate::requires::{self, Probed};
 use crate::{judge, observe, wait};
 
+/// Where a saboteur writes what it changed, as seen in the guard.
+pub const FAULT_LOG: &str = "/run/plimsoll/tmp/saboteur.log";
+
+/// Name of the evidence that holds it.
+pub const FAULT_EVIDENCE: &str = "fault";
+
 /// Everything of a case that exists while it runs.
 pub struct World<'w> {
     /// What was asked.
@@ -53,6 +59,39 @@ impl std::fmt::Debug for World<'_> {
             .field("containers", &self.containers)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether looks have shown the same for so long that more of them would not show anything else. Only where a case was
+/// broken on purpose: there it is no result but one of thousands, and most of them wait for what will never come.
+#[derive(Debug, Default)]
+struct Unchanged {
+    last: Option<(BTreeMap<String, Seen>, Instant)>,
+}
+
+/// As long as that.
+const SETTLED: Duration = Duration::from_millis(400);
+
+impl Unchanged {
+    fn settled(&mut self, seen: &BTreeMap<String, Seen>) -> bool {
+        match &self.last {
+            Some((last, since)) if last == seen => since.elapsed() >= SETTLED,
+            _ => {
+                self.last = Some((seen.clone(), Instant::now()));
+                false
+            }
+        }
+    }
+}
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stepped {
+    /// Its checks hold.
+    Held,
+    /// A check does not hold.
+    Failed,
+    /// It could not be done.
+    Broke,
 }
 
 /// Why a step could not do what it was to do.
@@ -127,12 +166,31 @@ impl World<'_> {
                 });
             }
         }
-        let good = self.phase("setup", &spec.setup) && self.phase("steps", &spec.steps);
-        if !good {
+        let proving = self.job.case.header.proving;
+        let mut went = self.phase("setup", &spec.setup);
+        if went == Stepped::Held || (went == Stepped::Failed && proving) {
+            went = went.max(self.phase("steps", &spec.steps));
+        }
+        if went != Stepped::Held && !proving {
             self.phase("onFailure", &spec.on_failure);
             self.evidence();
         }
         self.phase("teardown", &spec.teardown);
+        self.disobedience();
+    }
+
+    /// What the saboteur says that it changed.
+    fn disobedience(&mut self) {
+        if self.job.case.header.fault.is_none() {
+            return;
+        }
+        let text = observe::output::text(std::path::Path::new(FAULT_LOG));
+        let event = Event::Evidence {
+            case: self.id(),
+            name: FAULT_EVIDENCE.into(),
+            text,
+        };
+        (self.emit)(event);
     }
 
     fn probe(&mut self, requirements: &[spec::Requirement]) -> Probed {
@@ -140,18 +198,26 @@ impl World<'_> {
         all.find(|p| *p != Probed::Met).unwrap_or(Probed::Met)
     }
 
-    /// Runs the steps of a phase up to the first that does not hold; teardown goes on after one.
-    fn phase(&mut self, phase: &str, steps: &[Spanned<Step>]) -> bool {
+    /// Runs the steps of a phase up to the first that does not hold; teardown goes on after one, and so does a case
+    /// that is run to see which checks fail.
+    fn phase(&mut self, phase: &str, steps: &[Spanned<Step>]) -> Stepped {
+        let mut worst = Stepped::Held;
         for (index, step) in steps.iter().enumerate() {
-            let good = self.step(phase, index, step);
-            if !good && phase != "teardown" {
-                return false;
+            let went = self.step(phase, index, step);
+            worst = worst.max(went);
+            let go_on = match went {
+                Stepped::Held => true,
+                Stepped::Failed => phase == "teardown" || self.job.case.header.proving,
+                Stepped::Broke => phase == "teardown",
+            };
+            if !go_on {
+                break;
             }
         }
-        true
+        worst
     }
 
-    fn step(&mut self, phase: &str, index: usize, step: &Step) -> bool {
+    fn step(&mut self, phase: &str, index: usize, step: &Step) -> Stepped {
         let t = self.now();
         let name = step.name.clone().unwrap_or_else(|| act::words(step.action.as_ref()));
         let event = Event::Step {
@@ -174,7 +240,7 @@ impl World<'_> {
                     seen,
                     fault: false,
                 });
-                return true;
+                return Stepped::Held;
             }
             Probed::CannotTell { requirement, why } => {
                 let (case, step) = (self.id(), Some((phase.to_owned(), index)));
@@ -186,7 +252,7 @@ impl World<'_> {
                     seen: why,
                     fault: true,
                 });
-                return false;
+                return Stepped::Broke;
             }
         }
         self.last = None;
@@ -197,7 +263,7 @@ impl World<'_> {
                 Err(Stuck::Subject(_)) if self.last.is_some() && judge::looks_at_action(step) => {}
                 Err(stuck) => {
                     self.broken(phase, index, stuck);
-                    return false;
+                    return Stepped::Broke;
                 }
             }
         }
@@ -206,12 +272,13 @@ impl World<'_> {
             && let Err(stuck) = self.draw(sample, &expected)
         {
             self.broken(phase, index, stuck);
-            return false;
+            return Stepped::Broke;
         }
-        if expected.expect.is_empty() {
-            return true;
+        if expected.expect.is_empty() || self.window(phase, index, &expected) {
+            Stepped::Held
+        } else {
+            Stepped::Failed
         }
-        self.window(phase, index, &expected)
     }
 
     /// The step with the checks whose requirements are met.
@@ -250,6 +317,7 @@ impl World<'_> {
     fn window(&mut self, phase: &str, index: usize, step: &Step) -> bool {
         let start = Instant::now();
         let mut n = 0;
+        let mut unchanged = Unchanged::default();
         loop {
             let due = start
                 + match step.window {
@@ -261,6 +329,7 @@ impl World<'_> {
             self.pause_until(due);
             let seen = self.look(&step.expect);
             let holds = judge::step_holds(step, &seen);
+            let settled = self.job.case.header.broken_on_purpose() && unchanged.settled(&seen);
             let event = Event::Look {
                 case: self.id(),
                 phase: phase.into(),
@@ -274,7 +343,7 @@ impl World<'_> {
             match step.window {
                 Window::Once => return holds,
                 Window::Eventually { within, .. } => {
-                    if holds || start.elapsed() >= within.0 {
+                    if holds || settled || start.elapsed() >= within.0 {
                         return holds;
                     }
                 }

@@ -87,7 +87,7 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
 
 /// The final verdicts of a case, from the events that carry its id. Events of other cases may be among them.
 pub fn case(case: &Case, events: &[Event]) -> Vec<Judged> {
-    fold::test(&case.header.id, &case.spec, events)
+    fold::test(&case.header.id, &case.spec, events, case.header.proving)
 }
 
 /// The events that tell the verdicts of a case, known failures of its subject marked as such.
@@ -98,8 +98,9 @@ pub fn verdicts(of: &Case, events: &[Event]) -> Vec<Event> {
             case: of.header.id.clone(),
             known: of.known.get(&judged.check).cloned(),
             check: judged.check,
-            verdict: judged.verdict,
             looks: judged.looks,
+            absent: judged.absent && matches!(judged.verdict, Verdict::Fail { .. }),
+            verdict: judged.verdict,
         })
         .collect()
 }

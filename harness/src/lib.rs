@@ -11,13 +11,14 @@ pub mod host;
 pub mod judge;
 pub mod observe;
 pub mod plan;
+pub mod prove;
 pub mod requires;
 pub mod run;
 pub mod signal;
 pub mod subject;
 pub mod wait;
 
-pub use run::{Error, Options, Summary, run};
+pub use run::{Error, Options, Summary, run, run_with};
 
 /// An error and its causes on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -9,7 +9,7 @@ use record::{CaseHeader, CheckHeader};
 use serde::{Deserialize, Serialize};
 use spec::{Fault, Step, Target, Test};
 
-use crate::discover::in_parallel;
+use crate::{discover::in_parallel, prove};
 
 pub mod select;
 
@@ -63,6 +63,19 @@ pub enum Sabotaging {
     Only(String),
     /// Each sabotage of each test, beside the cases as they are.
     Each,
+    /// As `Each`, and faults of the subject beside them, all to see which checks fail.
+    Prove(Breadth),
+}
+
+/// How many faults of the subject a case is run under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breadth {
+    /// None.
+    SetUp,
+    /// Those of the dimensions that the case is about, and the payload replaced.
+    Own,
+    /// All that would change something in what the case asks for.
+    All,
 }
 
 /// The cases of a run, in order.
@@ -120,7 +133,7 @@ fn expand_file(
         let sabotages: Vec<Option<&str>> = match &selection.sabotage {
             Sabotaging::None => vec![None],
             Sabotaging::Only(id) => vec![Some(id.as_str())],
-            Sabotaging::Each => std::iter::once(None)
+            Sabotaging::Each | Sabotaging::Prove(_) => std::iter::once(None)
                 .chain(document.sabotages.iter().map(|id| Some(id.as_str())))
                 .collect(),
         };
@@ -131,16 +144,28 @@ fn expand_file(
                     continue;
                 }
                 let decoded = document.decode(&variant, *sabotage)?;
+                let fault = injected(&decoded.spec, *sabotage, &file.path)?;
+                let under = Under {
+                    sabotage: *sabotage,
+                    fault: fault.as_deref(),
+                    proving: matches!(selection.sabotage, Sabotaging::Prove(_)),
+                };
                 let seats = seats(&decoded.spec, subjects, offered);
                 if seats.is_empty() {
                     plan.not_selected += 1;
                 }
                 for (subject, target) in seats {
-                    let case = case(file, &decoded, &variant, *sabotage, subject, target);
-                    if selection.has(&case, &variant) {
-                        plan.cases.push(case);
-                    } else {
+                    let case = case(file, &decoded, &variant, under, subject, target);
+                    if !selection.has(&case, &variant) {
                         plan.not_selected += 1;
+                        continue;
+                    }
+                    if let (Sabotaging::Prove(breadth), None) = (&selection.sabotage, sabotage) {
+                        let more = prove::cases(file, document, &variant, &case, target, *breadth)?;
+                        plan.cases.push(case);
+                        plan.cases.extend(more);
+                    } else {
+                        plan.cases.push(case);
                     }
                 }
             }
@@ -150,7 +175,7 @@ fn expand_file(
 }
 
 /// The subjects on which a test runs, and as what.
-fn seats<'s>(test: &Test, subjects: &'s [String], offered: &[Target]) -> Vec<(&'s str, Target)> {
+pub(crate) fn seats<'s>(test: &Test, subjects: &'s [String], offered: &[Target]) -> Vec<(&'s str, Target)> {
     let wanted = |target| offered.contains(&target) && test.targets.iter().any(|t| t.value == target);
     if wanted(Target::Runtime) {
         subjects.iter().map(|name| (name.as_str(), Target::Runtime)).collect()
@@ -163,7 +188,7 @@ fn seats<'s>(test: &Test, subjects: &'s [String], offered: &[Target]) -> Vec<(&'
     }
 }
 
-fn repeated_names(files: &[SpecFile]) -> Vec<Fault> {
+pub(crate) fn repeated_names(files: &[SpecFile]) -> Vec<Fault> {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     let mut faults = Vec::new();
     for file in files {
@@ -188,11 +213,45 @@ fn repeated_names(files: &[SpecFile]) -> Vec<Fault> {
     faults
 }
 
-fn case(
+/// The fault of the subject that a sabotage asks for.
+fn injected(test: &Test, sabotage: Option<&str>, file: &str) -> Result<Option<String>, Vec<Fault>> {
+    let sabotage = test.sabotage.iter().find(|s| Some(s.id.value.as_str()) == sabotage);
+    let Some(inject) = sabotage.and_then(|s| s.inject.as_ref()) else {
+        return Ok(None);
+    };
+    let name = &inject.runtime;
+    if saboteur::find(&name.value).is_some() {
+        return Ok(Some(name.value.clone()));
+    }
+    let length = u32::try_from(name.value.len()).unwrap_or(1);
+    let fault = Fault::new(
+        spec::node::Extent::at(name.at.line, name.at.column, length),
+        format!("unknown fault `{}`", name.value),
+    )
+    .hint("`plimsoll saboteur --list` names them all")
+    .suggest(&name.value, saboteur::catalogue().iter().map(|fault| fault.name));
+    Err(vec![Fault {
+        file: file.to_owned(),
+        ..fault
+    }])
+}
+
+/// What a case is run under.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Under<'a> {
+    /// A fault of the set-up.
+    pub(crate) sabotage: Option<&'a str>,
+    /// A fault of the subject.
+    pub(crate) fault: Option<&'a str>,
+    /// To see which checks fail.
+    pub(crate) proving: bool,
+}
+
+pub(crate) fn case(
     file: &SpecFile,
     document: &spec::Document,
     variant: &spec::Variant,
-    sabotage: Option<&str>,
+    under: Under<'_>,
     subject: &str,
     target: Target,
 ) -> Case {
@@ -202,8 +261,10 @@ fn case(
     if !label.is_empty() {
         id = format!("{id}[{label}]");
     }
-    if let Some(sabotage) = sabotage {
-        id = format!("{id}+{sabotage}");
+    match (under.sabotage, under.fault) {
+        (Some(sabotage), _) => id = format!("{id}+{sabotage}"),
+        (None, Some(fault)) => id = format!("{id}!{fault}"),
+        (None, None) => {}
     }
     let known = document
         .spec
@@ -225,7 +286,9 @@ fn case(
                 Target::Host => "host",
             }
             .to_owned(),
-            sabotage: sabotage.map(str::to_owned),
+            sabotage: under.sabotage.map(str::to_owned),
+            fault: under.fault.map(str::to_owned),
+            proving: under.proving,
             checks: steps(&document.spec)
                 .flat_map(|step| &step.expect)
                 .map(|check| CheckHeader {
@@ -244,7 +307,7 @@ fn case(
     }
 }
 
-fn steps(test: &Test) -> impl Iterator<Item = &Step> {
+pub(crate) fn steps(test: &Test) -> impl Iterator<Item = &Step> {
     [&test.setup, &test.steps, &test.teardown, &test.on_failure]
         .into_iter()
         .flatten()
@@ -253,7 +316,7 @@ fn steps(test: &Test) -> impl Iterator<Item = &Step> {
 
 impl Selection {
     /// Whether a case was asked for.
-    fn has(&self, case: &Case, variant: &spec::Variant) -> bool {
+    pub(crate) fn has(&self, case: &Case, variant: &spec::Variant) -> bool {
         let labels = &case.header.labels;
         if !self.labels.iter().all(|selector| selector.holds(labels)) {
             return false;

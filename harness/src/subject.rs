@@ -68,6 +68,16 @@ fn name(argv: &[String]) -> &str {
     }
 }
 
+impl Subject {
+    /// The same subject behind the saboteur: it disobeys in one way, and what it changed is written down.
+    pub(crate) fn disobeying(self, fault: &str, own: &Path) -> Self {
+        let mut argv = vec![own.display().to_string()];
+        argv.extend(["saboteur", "--fault", fault, "--log", crate::drive::FAULT_LOG, "--"].map(str::to_owned));
+        argv.extend(self.argv);
+        Self { name: self.name, argv }
+    }
+}
+
 fn found(program: &str, path: &str) -> Option<String> {
     if program.contains('/') {
         let absolute = std::path::absolute(program).ok()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use record::{Host, Overdrawn, SubjectInfo, Tally, Verdict};
+use record::{Host, Overdrawn, ProofScore, SubjectInfo, Tally, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,6 +25,9 @@ struct Document<'a> {
     tally: Tally,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     overdrawn: Vec<Overdrawn>,
+    /// How many checks were shown to be able to fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<ProofScore>,
     cases: Vec<CaseDocument<'a>>,
 }
 
@@ -100,6 +103,7 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
         took: run.took,
         tally: run.tally,
         overdrawn: run.overdrawn(),
+        proof: run.proof,
         cases,
     };
     let mut text = serde_json::to_string_pretty(&document).map_err(ReportError::Json)?;

@@ -42,6 +42,9 @@ pub(crate) fn junit(run: &Run<'_>) -> Result<String, ReportError> {
         }
         suite.add_property(("kernel", run.host.kernel.as_str()));
         suite.add_property(("cgroup", run.host.cgroup.as_str()));
+        if let Some(proof) = &run.proof {
+            suite.add_property(("proof", crate::proof::sentence(proof).as_str()));
+        }
         report.add_test_suite(suite);
     }
     report.to_string().map_err(ReportError::Junit)

@@ -5,6 +5,7 @@
 mod diff;
 mod json;
 mod junit;
+pub mod proof;
 mod run;
 mod table;
 mod tap;

@@ -1,6 +1,10 @@
 //! A run as reports see it: events sorted into cases and checks.
 
-use record::{Account, CaseHeader, CheckHeader, Event, Host, Overdrawn, SkipBudget, SubjectInfo, Tally, Verdict};
+use std::collections::BTreeSet;
+
+use record::{
+    Account, CaseHeader, CheckHeader, Event, Host, Overdrawn, ProofScore, SkipBudget, SubjectInfo, Tally, Verdict,
+};
 
 /// A run.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct Run<'a> {
     pub tally: Tally,
     /// How many checks may be skipped.
     pub skip_budget: &'a SkipBudget,
+    /// How many of its checks were shown to be able to fail; `None` if nobody asked.
+    pub proof: Option<ProofScore>,
     /// Exit code; `None` if the run never came to its end.
     pub exit: Option<u8>,
     /// How long it took, milliseconds; `None` if the run never came to its end.
@@ -150,11 +156,18 @@ impl<'a> Run<'a> {
             cases: Vec::new(),
             tally: Tally::default(),
             skip_budget,
+            proof: None,
             exit: None,
             took: None,
         };
+        // Of cases that were broken on purpose nothing is a result; a proof tells of them.
+        let mut broken: BTreeSet<&str> = BTreeSet::new();
         for event in &events[1..] {
             match event {
+                Event::Case(header) if header.broken_on_purpose() => {
+                    broken.insert(&header.id);
+                }
+                Event::Verdict { case, .. } if broken.contains(case.as_str()) => {}
                 Event::Case(header) => run.cases.push(Case {
                     header,
                     outcomes: header.checks.iter().map(unjudged).collect(),
@@ -168,6 +181,7 @@ impl<'a> Run<'a> {
                     verdict,
                     looks,
                     known,
+                    absent: _,
                 } => {
                     run.tally.count(verdict, known.is_some());
                     if let Some(case) = run.case(case) {
@@ -200,7 +214,9 @@ impl<'a> Run<'a> {
                 | Event::Act { .. }
                 | Event::Look { .. }
                 | Event::Broken { .. }
-                | Event::Unmet { .. } => {}
+                | Event::Unmet { .. }
+                | Event::Proof(_) => {}
+                Event::ProofScore(score) => run.proof = Some(*score),
             }
         }
         Some(run)

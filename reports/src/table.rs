@@ -316,6 +316,7 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
         after,
         inconclusive,
         error,
+        unproven: _,
     } = run.tally;
     let parts: Vec<String> = [
         (Word::Pass, pass, "passed"),
@@ -355,4 +356,7 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
         counted(run.cases.len() as u64, "case"),
         counted(checks, "check")
     );
+    if let Some(proof) = &run.proof {
+        let _ = writeln!(out, "{}", crate::proof::sentence(proof));
+    }
 }

@@ -26,6 +26,9 @@ pub(crate) fn tap(run: &Run<'_>) -> String {
         };
         let _ = writeln!(out, "{word} {} - {}{directive}", n + 1, escaped(&case.header.id));
     }
+    if let Some(proof) = &run.proof {
+        let _ = writeln!(out, "# {}", crate::proof::sentence(proof));
+    }
     if run.exit.is_none() {
         out.push_str("Bail out! the run did not come to its end\n");
     }

@@ -103,7 +103,9 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             | Event::Look { .. }
             | Event::Broken { .. }
             | Event::Unmet { .. }
-            | Event::Evidence { .. } => events.push(event.clone()),
+            | Event::Evidence { .. }
+            | Event::Proof(_)
+            | Event::ProofScore(_) => events.push(event.clone()),
         }
     }
     // Of a case that was cut short, as far as it went.
@@ -147,6 +149,8 @@ fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
             | Event::Unmet { .. }
             | Event::Evidence { .. }
             | Event::Verdict { .. }
+            | Event::Proof(_)
+            | Event::ProofScore(_)
             | Event::CaseEnd { .. }
             | Event::RunEnd { .. } => {}
         }

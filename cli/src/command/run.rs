@@ -5,11 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use harness::{Options, plan::Case};
-use record::{Event, SkipBudget};
+use harness::{
+    Options,
+    plan::{Breadth, Case, Sabotaging},
+    prove::Store,
+};
+use record::{Event, ProofScore, SkipBudget, Tally};
 use reports::{Look, render};
 
-use super::{planned, subjects, tell};
+use super::{OFFERED, asked, planned, subjects, tell};
 use crate::{arguments::Run, complaint::counted, error::Error, progress::Progress, streams::Streams};
 
 pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
@@ -30,13 +34,7 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
     if let Some(seed) = run.seed {
         shuffle(&mut cases, seed);
     }
-    // What a killed run left must not be in the way; what cannot be removed now is tried again by the next.
-    match harness::gc::collect(state) {
-        Ok(removed) => removed
-            .iter()
-            .for_each(|what| streams.err(&format!("removed what an earlier run left: {what}"))),
-        Err(error) => streams.err(&format!("warning: {}", harness::chain(&error))),
-    }
+    collect_garbage(state, streams);
     let mut progress = Progress::new(cases.len(), streams);
     let options = Options {
         cases,
@@ -55,19 +53,36 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
         keep: run.keep,
         state: state.to_owned(),
         own,
-        argv: std::env::args_os()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect(),
-        started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        argv: argv(),
+        started: started(),
     };
     let mut events: Vec<Event> = Vec::new();
-    let outcome = harness::run(&options, &mut |event| {
+    let names: Vec<String> = options.subjects.iter().map(|subject| subject.name.clone()).collect();
+    let mut unknown_proof = None;
+    let mut epilogue = |tally: &mut Tally| match proof(run, &options, &names, state) {
+        Ok(score) => {
+            if run.require_proof {
+                tally.unproven = score.unproven + score.unknown;
+            }
+            vec![Event::ProofScore(score)]
+        }
+        Err(error) => {
+            unknown_proof = Some(error);
+            tally.unproven = u64::from(run.require_proof);
+            Vec::new()
+        }
+    };
+    let mut hear = |event: &Event| {
         progress.tell(event, streams);
         if told(event) {
             events.push(event.clone());
         }
-    });
+    };
+    let outcome = harness::run_with(&options, &mut hear, &mut epilogue);
     progress.end();
+    if let Some(error) = unknown_proof {
+        streams.err(&format!("warning: {}", harness::chain(&error)));
+    }
     let summary = outcome?;
     if summary.interrupted {
         streams.err("interrupted: what did not run has no verdict");
@@ -103,8 +118,48 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
     }
 }
 
+/// What is known of the checks' ability to fail, without running anything for it.
+fn proof(run: &Run, options: &Options, subjects: &[String], state: &Path) -> Result<ProofScore, Error> {
+    if Store::is_empty(state) {
+        let checks = options.cases.iter().map(|case| case.header.checks.len() as u64).sum();
+        return Ok(ProofScore {
+            unknown: checks,
+            ..ProofScore::default()
+        });
+    }
+    let store = Store::open(state, &options.own, &options.subjects)?;
+    let selection = harness::plan::Selection {
+        sabotage: Sabotaging::Prove(Breadth::Own),
+        ..asked(&run.selection)
+    };
+    let plan = harness::plan::expand(&options.files, &selection, subjects, &OFFERED).unwrap_or_default();
+    Ok(harness::prove::score(&plan.cases, &store))
+}
+
+/// Removes what killed runs left: it must not be in the way. What cannot be removed now is tried again by the next.
+pub(super) fn collect_garbage(state: &Path, streams: &mut Streams) {
+    match harness::gc::collect(state) {
+        Ok(removed) => removed
+            .iter()
+            .for_each(|what| streams.err(&format!("removed what an earlier run left: {what}"))),
+        Err(error) => streams.err(&format!("warning: {}", harness::chain(&error))),
+    }
+}
+
+/// The command line, for the record.
+pub(super) fn argv() -> Vec<String> {
+    std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The wall clock, for the record.
+pub(super) fn started() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
 /// The path as seen from the working directory, if it lies below.
-fn here(path: &Path) -> PathBuf {
+pub(super) fn here(path: &Path) -> PathBuf {
     std::env::current_dir()
         .ok()
         .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned))
@@ -112,12 +167,14 @@ fn here(path: &Path) -> PathBuf {
 }
 
 /// Reports need the verdicts; what they rest on stays in the record.
-fn told(event: &Event) -> bool {
+pub(super) fn told(event: &Event) -> bool {
     match event {
         Event::Run { .. }
         | Event::Case(_)
         | Event::Verdict { .. }
         | Event::Evidence { .. }
+        | Event::Proof(_)
+        | Event::ProofScore(_)
         | Event::CaseEnd { .. }
         | Event::RunEnd { .. } => true,
         Event::Spec { .. }

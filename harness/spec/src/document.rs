@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Requirement, Sabotage, Span, Spanned, Step, Workload};
+use crate::{Proof, Requirement, Sabotage, Span, Spanned, Step, Workload};
 
 /// A whole document of `kind: Test`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +77,9 @@ pub struct Test {
     /// Faults of the set-up and the checks that must see them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sabotage: Vec<Sabotage>,
+    /// What is asked of its proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
     /// Subjects on which named checks are known to fail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_failures: Vec<KnownFailure>,

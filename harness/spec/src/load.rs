@@ -55,6 +55,15 @@ pub struct Variant {
     indexes: Vec<(String, usize)>,
 }
 
+/// A change of a spec that is not written in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Puts a text at a path below `spec`.
+    Set(String, String),
+    /// Takes away what is at a path below `spec`.
+    Unset(String),
+}
+
 impl Variant {
     /// As in the id of a case: `limit=32Mi,cpus=2`; empty without a matrix. In the order of the spec.
     pub fn label(&self) -> String {
@@ -244,6 +253,29 @@ impl LoadedDocument {
             self.file.clone_into(&mut fault.file);
         }
         Err(faults)
+    }
+
+    /// The document with a variant's values and changes that are not written in it.
+    ///
+    /// # Errors
+    /// All faults: a path that is not there, a value that does not fit.
+    pub fn decode_changed(&self, variant: &Variant, changes: &[Change]) -> Result<Document, Vec<Fault>> {
+        let mut changed = self.clone();
+        let at = self.name_extent();
+        let spec = match &mut changed.node.value {
+            Value::Map(entries) => entries.iter_mut().find(|entry| entry.key == "spec"),
+            _ => None,
+        };
+        if let Some(spec) = spec {
+            for change in changes {
+                match change {
+                    Change::Set(path, text) => edit::set(&mut spec.node, path, Node::string(text, at), at),
+                    Change::Unset(path) => edit::unset(&mut spec.node, path, at),
+                }
+                .map_err(|fault| vec![*fault])?;
+            }
+        }
+        changed.decode(variant, None)
     }
 
     fn matrix(&self) -> Vec<(&str, &[Node])> {

@@ -66,6 +66,14 @@ pub struct Entry {
 }
 
 impl Node {
+    /// A text as if it were written at a place.
+    pub fn string(text: &str, extent: Extent) -> Self {
+        Self {
+            extent,
+            value: Value::Text(text.to_owned()),
+        }
+    }
+
     /// The value under a key, if this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|entry| &entry.node)

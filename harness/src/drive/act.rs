@@ -9,7 +9,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::{Value, json};
 use spec::requirement::NamespaceKind;
 use spec::step::{Oci, OciVerb, Stop};
-use spec::workload::{Bundle, PatchOperation, RootfsKind};
+use spec::workload::{Bundle, RootfsKind};
 use spec::{Action, Workload};
 
 use super::container::{Container, Init};
@@ -392,7 +392,7 @@ impl World<'_> {
                     .images
                     .get(&container.image)
                     .ok_or_else(|| Stuck::Host(format!("image `{}` was not brought", container.image)))?;
-                patch(&mut config, &container.patch)?;
+                config::patch(&mut config, &container.patch).map_err(Stuck::Host)?;
                 let owner = first_id(&config, "uidMappings").zip(first_id(&config, "gidMappings"));
                 rootfs::make(
                     &directory,
@@ -448,7 +448,7 @@ impl World<'_> {
         } else if config.get("process").is_some() {
             config["process"]["env"] = json!(environment);
         }
-        patch(&mut config, &bundle.patch)?;
+        config::patch(&mut config, &bundle.patch).map_err(Stuck::Host)?;
         rootfs::make(directory, &image, RootfsKind::Overlay, None).map_err(Stuck::Host)?;
         Ok(config)
     }
@@ -476,16 +476,6 @@ fn first_id(config: &Value, key: &str) -> Option<u32> {
     let mappings = config.pointer(&format!("/linux/{key}"))?.as_array()?;
     let root = mappings.iter().find(|m| m["containerID"] == 0)?;
     root["hostID"].as_u64().and_then(|id| u32::try_from(id).ok())
-}
-
-fn patch(config: &mut Value, operations: &[PatchOperation]) -> Result<(), Stuck> {
-    if operations.is_empty() {
-        return Ok(());
-    }
-    let patch: json_patch::Patch = serde_json::to_value(operations)
-        .and_then(serde_json::from_value)
-        .map_err(|e| Stuck::Host(format!("a patch is no JSON Patch: {e}")))?;
-    json_patch::patch(config, &patch).map_err(|e| Stuck::Host(format!("failed to patch `config.json`: {e}")))
 }
 
 fn fresh(below: &Path, name: &str) -> Result<PathBuf, String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use spec::requirement::NamespaceKind;
-use spec::workload::{Capabilities, Container, NamespaceChoice};
+use spec::workload::{Capabilities, Container, NamespaceChoice, PatchOperation};
 
 /// What the surroundings contribute.
 #[derive(Debug, Clone)]
@@ -132,6 +132,20 @@ pub fn write(
         config["annotations"] = json!(container.annotations);
     }
     Ok(config)
+}
+
+/// Applies the JSON Patch of a spec.
+///
+/// # Errors
+/// A sentence, if it is no patch or does not fit.
+pub fn patch(config: &mut Value, operations: &[PatchOperation]) -> Result<(), String> {
+    if operations.is_empty() {
+        return Ok(());
+    }
+    let patch: json_patch::Patch = serde_json::to_value(operations)
+        .and_then(serde_json::from_value)
+        .map_err(|e| format!("a patch is no JSON Patch: {e}"))?;
+    json_patch::patch(config, &patch).map_err(|e| format!("failed to patch `config.json`: {e}"))
 }
 
 fn namespaces(container: &Container, join: &dyn Fn(&str, NamespaceKind) -> Option<String>) -> Result<Value, String> {

@@ -17,13 +17,16 @@ pub struct Judged {
     pub verdict: Verdict,
     /// How many looks it rests on.
     pub looks: u64,
+    /// It failed because what it is about was not there or its step could not be done: no value was compared.
+    pub absent: bool,
 }
 
 /// Names of the phases in the order in which they run.
 pub const PHASES: [&str; 4] = ["setup", "steps", "teardown", "onFailure"];
 
-/// The final verdicts of a case, from the events that carry its id. Events of other cases may be among them.
-pub fn test(case: &str, test: &Test, events: &[Event]) -> Vec<Judged> {
+/// The final verdicts of a case, from the events that carry its id. Events of other cases may be among them. With
+/// `go_on` a failed check does not keep later steps from being judged, only a step that broke does.
+pub fn test(case: &str, test: &Test, events: &[Event], go_on: bool) -> Vec<Judged> {
     let record = CaseRecord::of(case, events);
     let steps_of = |phase: &str| -> &[Spanned<Step>] {
         match phase {
@@ -55,6 +58,7 @@ pub fn test(case: &str, test: &Test, events: &[Event]) -> Vec<Judged> {
                 check: synthetic(phase, broken.index),
                 verdict: broken.verdict(),
                 looks: 0,
+                absent: true,
             });
             after.get_or_insert_with(|| format!("{phase}[{}]", broken.index));
         }
@@ -69,7 +73,8 @@ pub fn test(case: &str, test: &Test, events: &[Event]) -> Vec<Judged> {
                 Verdict::Fail { .. } | Verdict::Error { .. } | Verdict::Inconclusive { .. } => true,
                 Verdict::Pass { .. } | Verdict::Skip { .. } => false,
             });
-            if failed && after.is_none() && (phase == "setup" || phase == "steps") {
+            let ends = failed && (!go_on || begun.broken.is_some());
+            if ends && after.is_none() && (phase == "setup" || phase == "steps") {
                 after = Some(begun.name.unwrap_or_else(|| label(step, phase, index)));
             }
             all.extend(judged);
@@ -146,6 +151,7 @@ impl Unmet<'_> {
             check: check.id.value.clone(),
             verdict: self.verdict(),
             looks: 0,
+            absent: true,
         }
     }
 
@@ -234,6 +240,8 @@ impl<'a> CaseRecord<'a> {
                 | Event::Unmet { .. }
                 | Event::Evidence { .. }
                 | Event::Verdict { .. }
+                | Event::Proof(_)
+                | Event::ProofScore(_)
                 | Event::CaseEnd { .. }
                 | Event::RunEnd { .. } => {}
             }
@@ -305,6 +313,7 @@ fn judge_step(step: &Step, phase: &str, index: usize, record: &StepRecord<'_>, a
                     .iter()
                     .filter(|look| look.seen.contains_key(&check.id.value))
                     .count() as u64,
+                absent: !record.looks.iter().any(|look| compared(check, look)),
             })
         })
         .collect();
@@ -316,6 +325,7 @@ fn judge_step(step: &Step, phase: &str, index: usize, record: &StepRecord<'_>, a
             check: synthetic(phase, index),
             verdict: unmet.verdict(),
             looks: 0,
+            absent: true,
         });
     }
     // A step that broke must be felt, even if every look that was taken holds.
@@ -329,6 +339,7 @@ fn judge_step(step: &Step, phase: &str, index: usize, record: &StepRecord<'_>, a
                 check: synthetic(phase, index),
                 verdict: broken.verdict(),
                 looks: 0,
+                absent: true,
             });
         }
     }
@@ -421,6 +432,14 @@ fn judge_looks(
                 &format!("{n}/{n} looks in {lasting}", n = looks.len()),
             )
         }
+    }
+}
+
+/// Whether the look saw something of a check that can be compared with what is wanted.
+fn compared(check: &Check, look: &Look<'_>) -> bool {
+    match look.seen.get(&check.id.value) {
+        Some(Seen::Absent { .. } | Seen::Unmeasured { .. } | Seen::Report { values: None }) | None => false,
+        Some(_) => true,
     }
 }
 
@@ -548,7 +567,7 @@ mod tests {
     }
 
     fn words(test_spec: &Test, events: &[Event]) -> Vec<(String, &'static str)> {
-        test(CASE, test_spec, events)
+        test(CASE, test_spec, events, false)
             .into_iter()
             .map(|judged| (judged.check, judged.verdict.word()))
             .collect()
@@ -579,7 +598,7 @@ mod tests {
             look("steps", 0, 1, &[("a", 0), ("b", 0)]),
         ];
         expect(&spec, &events, &[("a", "pass"), ("b", "pass")]);
-        assert_eq!(test(CASE, &spec, &events)[0].looks, 2);
+        assert_eq!(test(CASE, &spec, &events, false)[0].looks, 2);
     }
 
     #[test]
@@ -607,7 +626,7 @@ mod tests {
             look("steps", 0, 2, &[("a", 0), ("b", 0)]),
         ];
         expect(&spec, &events, &[("a", "fail"), ("b", "pass")]);
-        let Verdict::Fail { got, .. } = &test(CASE, &spec, &events)[0].verdict else {
+        let Verdict::Fail { got, .. } = &test(CASE, &spec, &events, false)[0].verdict else {
             panic!("must fail");
         };
         assert!(
@@ -624,7 +643,7 @@ mod tests {
             look("steps", 0, 0, &[("a", 0)]),
             look("steps", 0, 1, &[("a", 0)]),
         ];
-        let Verdict::Pass { seen } = &test(CASE, &spec, &events)[0].verdict else {
+        let Verdict::Pass { seen } = &test(CASE, &spec, &events, false)[0].verdict else {
             panic!("must pass");
         };
         assert!(seen.ends_with("2/2 looks in 200ms"), "{seen}");
@@ -671,7 +690,7 @@ mod tests {
             requirement,
             after_step: true,
             ..
-        } = &test(CASE, &spec, &events)[2].verdict
+        } = &test(CASE, &spec, &events, false)[2].verdict
         else {
             panic!("must be skipped");
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Seen, SkipBudget, Tally, Verdict};
+use crate::{CheckProof, ProofScore, Seen, SkipBudget, Tally, Verdict};
 
 /// One line. Times are milliseconds of the monotonic clock since the run began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,7 +144,14 @@ pub enum Event {
         /// The spec lists it as a known failure of the subject, for this reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         known: Option<String>,
+        /// It failed because what it is about was not there or its step could not be done: no value was compared.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        absent: bool,
     },
+    /// What a check was shown to be able to tell.
+    Proof(Box<CheckProof>),
+    /// How many checks of a run have a stored proof.
+    ProofScore(ProofScore),
     /// A case ended.
     CaseEnd {
         /// The case's id.
@@ -193,10 +200,33 @@ pub struct CaseHeader {
     /// The sabotage applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sabotage: Option<String>,
+    /// The fault by which the subject disobeys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// It is run to see which checks fail: a failed check does not keep the next steps from being done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proving: bool,
     /// Its checks, in order.
     pub checks: Vec<CheckHeader>,
     /// When it began.
     pub t: f64,
+}
+
+impl CaseHeader {
+    /// Id of the same case without a fault.
+    pub fn healthy(&self) -> String {
+        let mark = match (&self.sabotage, &self.fault) {
+            (Some(sabotage), _) => format!("+{sabotage}@"),
+            (None, Some(fault)) => format!("!{fault}@"),
+            (None, None) => return self.id.clone(),
+        };
+        self.id.replacen(&mark, "@", 1)
+    }
+
+    /// Whether a fault was put in so that checks fail: what becomes of them is no result of the run.
+    pub fn broken_on_purpose(&self) -> bool {
+        self.proving && (self.sabotage.is_some() || self.fault.is_some())
+    }
 }
 
 /// What a check is, for reports.

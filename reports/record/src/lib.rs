@@ -5,12 +5,14 @@
 
 pub mod budget;
 pub mod event;
+pub mod proof;
 pub mod read;
 pub mod seen;
 pub mod verdict;
 
 pub use budget::{Account, Allowance, Ending, Overdrawn, SkipBudget, SkipLimit};
 pub use event::{CaseHeader, CheckHeader, Event, Host, SubjectInfo};
+pub use proof::{CheckProof, Depth, FaultEffect, FaultRow, ProofScore, Resolution, Standing};
 pub use read::{ReadError, read};
 pub use seen::Seen;
 pub use verdict::{Tally, Verdict};

@@ -92,6 +92,14 @@ pub struct Tally {
     pub inconclusive: u64,
     /// Not measured.
     pub error: u64,
+    /// Not shown to be able to fail, where a proof is required.
+    #[serde(default, skip_serializing_if = "zero")]
+    pub unproven: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Tally {

@@ -259,10 +259,52 @@ fn every_event() -> Vec<Event> {
                 verdict: verdict.clone(),
                 looks: 7,
                 known,
+                absent: false,
             });
         }
     }
+    for standing in every_standing() {
+        events.push(Event::Proof(Box::new(CheckProof {
+            case: case(),
+            check: "c".into(),
+            at: "s.yaml:1:2".into(),
+            standing,
+            faults: vec![FaultRow {
+                fault: "memory-limit-plus-20".into(),
+                depth: Depth::Subject,
+                effect: FaultEffect::Survived,
+                promised: true,
+                changed: Some("100 to 120".into()),
+                observed: None,
+                percent: Some(20),
+            }],
+            resolution: vec![Resolution {
+                of: "memory-limit".into(),
+                tells: None,
+                tells_what: None,
+                misses: Some(20),
+                misses_what: Some("100 to 120".into()),
+            }],
+            stored: true,
+        })));
+    }
+    events.push(Event::ProofScore(ProofScore {
+        proven: 1,
+        unproven: 2,
+        waived: 3,
+        skipped: 4,
+        unknown: 5,
+    }));
     events
+}
+
+fn every_standing() -> [Standing; 4] {
+    [
+        Standing::Proven,
+        Standing::Unproven { why: "w".into() },
+        Standing::Waived { reason: "r".into() },
+        Standing::Unjudged { healthy: "fail".into() },
+    ]
 }
 
 /// Names every kind of event, so that a new one is felt here.
@@ -278,6 +320,8 @@ fn kind(event: &Event) -> &'static str {
         Event::Unmet { .. } => "unmet",
         Event::Evidence { .. } => "evidence",
         Event::Verdict { .. } => "verdict",
+        Event::Proof(_) => "proof",
+        Event::ProofScore(_) => "proofScore",
         Event::CaseEnd { .. } => "caseEnd",
         Event::RunEnd { .. } => "runEnd",
     }
@@ -287,7 +331,7 @@ fn kind(event: &Event) -> &'static str {
 fn every_event_is_read_back_as_it_was_written() {
     let events = every_event();
     let kinds: std::collections::BTreeSet<_> = events.iter().map(kind).collect();
-    assert_eq!(kinds.len(), 12);
+    assert_eq!(kinds.len(), 14);
     let mut text = String::new();
     for event in &events {
         let line = serde_json::to_string(event).unwrap();
@@ -308,6 +352,7 @@ fn a_verdict_lies_flat_in_its_event() {
         verdict: Verdict::Pass { seen: "s".into() },
         looks: 1,
         known: None,
+        absent: false,
     };
     assert_eq!(
         serde_json::to_value(&event).unwrap(),

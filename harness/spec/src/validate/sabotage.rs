@@ -8,9 +8,9 @@ impl Checker<'_> {
         for (n, sabotage) in test.sabotage.iter().enumerate() {
             let place = spec.key("sabotage").index(n);
             let id = &sabotage.id.value;
-            if sabotage.set.is_empty() && sabotage.unset.is_empty() && self.is_whole {
+            if sabotage.set.is_empty() && sabotage.unset.is_empty() && sabotage.inject.is_none() && self.is_whole {
                 let fault = Fault::new(place.key("id").extent, format!("sabotage `{id}` changes nothing"));
-                self.fault(fault.hint("it needs `set` or `unset`"));
+                self.fault(fault.hint("it needs `set`, `unset` or `inject`"));
             }
             if sabotage.must_fail.is_empty() && self.is_whole {
                 let fault = Fault::new(place.key("mustFail").extent, "`mustFail` is empty");
@@ -26,12 +26,25 @@ impl Checker<'_> {
                 };
                 // The checks themselves stay as they are, or their failing would show nothing.
                 let first = segments.first().map(String::as_str);
-                if matches!(first, Some("sabotage" | "knownFailures" | "matrix" | "metadata"))
+                if matches!(first, Some("sabotage" | "proof" | "knownFailures" | "matrix" | "metadata"))
                     || segments.iter().any(|segment| segment == "expect")
                 {
                     let fault = Fault::new(extent, format!("sabotage `{id}` changes `{path}`"));
                     self.fault(fault.hint("a sabotage changes the set-up and leaves the checks alone"));
                 }
+            }
+        }
+        for (id, reason) in test.proof.iter().flat_map(|proof| &proof.waive) {
+            let waive = spec.key("proof").key("waive");
+            if !self.names.checks.contains(id) {
+                let fault = Fault::new(waive.label(id), format!("unknown check `{id}`"))
+                    .hint(expected_one_of(&self.names.checks, "the spec has no checks"))
+                    .suggest(id, self.names.checks.iter().map(String::as_str));
+                self.fault(fault);
+            }
+            if reason.value.trim().is_empty() {
+                let fault = Fault::new(waive.label(id), format!("check `{id}` is waived without a reason"));
+                self.fault(fault.hint("say why it cannot be shown to fail"));
             }
         }
         for (n, known) in test.known_failures.iter().enumerate() {

@@ -1,0 +1,156 @@
+//! The proof: every check is shown to be able to fail.
+//!
+//! Each case runs as it is and under faults, of the set-up (what the spec asks for is changed) and of the subject (the
+//! request stays, and a wrapper around the subject disobeys it). A check that no fault makes fail is unproven.
+
+pub mod dimension;
+mod fold;
+pub mod host;
+mod request;
+pub mod store;
+
+use std::collections::BTreeSet;
+
+use record::ProofScore;
+use saboteur::{Fault, Kind};
+use spec::{Change, Target, Workload, requirement::NamespaceKind};
+
+pub use fold::{Seen, Standings, fold};
+pub use store::Store;
+
+use crate::plan::{self, Breadth, Case, SpecFile, Under};
+
+/// The fault under which the payload does nothing. A check that still passes looks at nothing of it.
+pub const PAYLOAD_TRUE: &str = "payload-true";
+
+/// The cases that show of a case's checks that they can fail, beside those of its own sabotages.
+///
+/// # Errors
+/// Faults of the spec under a built-in change of its set-up; there is none unless the change is wrong.
+pub(crate) fn cases(
+    file: &SpecFile,
+    document: &spec::LoadedDocument,
+    variant: &spec::Variant,
+    healthy: &Case,
+    target: Target,
+    breadth: Breadth,
+) -> Result<Vec<Case>, Vec<spec::Fault>> {
+    let mut cases = Vec::new();
+    let subject = healthy.header.subject.as_str();
+    if document.sabotages.is_empty() {
+        for (name, change) in built_in(healthy) {
+            let decoded = document.decode_changed(variant, &[change])?;
+            let under = Under {
+                sabotage: Some(&name),
+                fault: None,
+                proving: true,
+            };
+            cases.push(plan::case(file, &decoded, variant, under, subject, target));
+        }
+    }
+    if target == Target::Runtime {
+        for fault in faults(healthy, breadth) {
+            let mut case = healthy.clone();
+            let mark = format!("!{}@", fault.name);
+            case.header.id = healthy.header.id.replacen('@', &mark, 1);
+            case.header.fault = Some(fault.name.to_owned());
+            cases.push(case);
+        }
+    }
+    Ok(cases)
+}
+
+/// The faults of the subject that a case is run under.
+fn faults(case: &Case, breadth: Breadth) -> Vec<&'static Fault> {
+    let (checks, labelled) = (dimension::of_checks(case), dimension::labelled(case));
+    // A fault's first dimension is the one that it breaks; in the others it could be noticed, too.
+    let own = |fault: &Fault| {
+        fault.dimensions.first().is_some_and(|first| checks.contains(first))
+            || labelled.is_some_and(|label| fault.dimensions.contains(&label))
+    };
+    let asked = request::configs(case);
+    let touches = |fault: &Fault| {
+        asked
+            .as_ref()
+            .is_none_or(|configs| configs.iter().any(|config| saboteur::touches(fault, config)))
+    };
+    let wanted = |fault: &&Fault| match breadth {
+        Breadth::SetUp => false,
+        Breadth::Own => fault.name == PAYLOAD_TRUE || own(fault),
+        Breadth::All => !fault.dimensions.is_empty(),
+    };
+    saboteur::catalogue()
+        .iter()
+        .filter(wanted)
+        .filter(|fault| touches(fault))
+        .collect()
+}
+
+/// How wrong a fault makes a number, percent.
+pub(crate) fn percent(fault: &str) -> Option<i32> {
+    match saboteur::find(fault)?.kind {
+        Kind::NearMiss { percent } => Some(percent),
+        Kind::Knockout => None,
+    }
+}
+
+/// Changes of the set-up for a spec that names none: each namespace shared that its checks are about, each limit gone.
+fn built_in(case: &Case) -> Vec<(String, Change)> {
+    let about = dimension::of_checks(case);
+    let mut changes = Vec::new();
+    for (name, workload) in &case.spec.workloads {
+        let Workload::Container(container) = &workload.value else {
+            continue;
+        };
+        for kind in NamespaceKind::ALL {
+            let word = kind.oci_name();
+            let shareable = !matches!(kind, NamespaceKind::Mount | NamespaceKind::User | NamespaceKind::Time);
+            if shareable && about.contains(word) && !container.namespaces.contains_key(&kind) {
+                let path = format!("workloads.{name}.container.namespaces.{word}");
+                changes.push((format!("{name}-shares-{word}"), Change::Set(path, "host".into())));
+            }
+        }
+        let limits = container.resources.as_ref().map(|resources| &resources.limits);
+        let limits = limits.and_then(|limits| serde_json::to_value(limits).ok());
+        for (key, _) in limits.as_ref().and_then(|l| l.as_object()).into_iter().flatten() {
+            let path = format!("workloads.{name}.container.resources.limits.{key}");
+            changes.push((format!("{name}-without-{key}"), Change::Unset(path)));
+        }
+    }
+    changes
+}
+
+/// The dimensions of faults that the catalogue knows.
+pub fn known_dimensions() -> BTreeSet<&'static str> {
+    let all = saboteur::catalogue().iter().flat_map(|fault| fault.dimensions);
+    all.copied().collect()
+}
+
+/// The score of cases by what is stored of them and of their faulted siblings.
+pub fn score(plan: &[Case], store: &Store) -> ProofScore {
+    let standings = Standings { cases: store.find(plan) };
+    let mut score = ProofScore::default();
+    for proof in fold(plan, &standings, &|_| true) {
+        score.count(&proof.standing);
+    }
+    score
+}
+
+/// How many unproven checks stand in specs whose proof is required.
+pub fn required(cases: &[Case], events: &[record::Event]) -> u64 {
+    let advisory: BTreeSet<&str> = cases
+        .iter()
+        .filter(|case| {
+            let proof = case.spec.proof.as_ref();
+            proof.is_some_and(|proof| proof.policy == spec::ProofPolicy::Advisory)
+        })
+        .map(|case| case.header.id.as_str())
+        .collect();
+    let unproven = events.iter().filter(|event| match event {
+        record::Event::Proof(proof) => {
+            matches!(proof.standing, record::Standing::Unproven { .. }) && !advisory.contains(proof.case.as_str())
+        }
+        _ => false,
+    });
+    unproven.count() as u64
+}
