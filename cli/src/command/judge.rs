@@ -43,10 +43,12 @@ impl Counts {
         }
     }
 
-    fn count(&mut self, labels: &BTreeMap<String, String>, event: &Event) {
-        if let Event::Verdict { verdict, known, .. } = event {
+    fn count(&mut self, of: &Case, event: &Event) {
+        if let Event::Verdict { verdict, known, .. } = event
+            && !of.header.broken_on_purpose()
+        {
             self.tally.count(verdict, known.is_some());
-            self.account.count(labels, verdict);
+            self.account.count(&of.header.labels, verdict);
         }
     }
 
@@ -54,7 +56,7 @@ impl Counts {
         let ending = Ending {
             tally: self.tally,
             overdrawn: self.account.overdrawn(),
-            unproven: 0,
+            unproven: self.tally.unproven,
         };
         ending.exit_code()
     }
@@ -71,10 +73,19 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
     let mut recorded_counts = Counts::new(&budget);
     let (mut changed, mut ended) = (0, None);
     let mut open: Vec<&str> = Vec::new();
+    let of_cases = by_case(recorded);
+    // What does not come of verdicts is taken as it was.
+    for event in recorded {
+        if let Event::RunEnd { tally, .. } = event {
+            counts.tally.unproven = tally.unproven;
+            recorded_counts.tally.unproven = tally.unproven;
+        }
+    }
     let mut close = |id: &str, events: &mut Vec<Event>| -> Result<(), Error> {
         let case = cases.get(id).ok_or_else(|| Error::RecordedCase(id.to_owned()))?;
+        let recorded = of_cases.get(id).map(Vec::as_slice).unwrap_or_default();
         for verdict in harness::judge::verdicts(case, recorded) {
-            counts.count(&case.header.labels, &verdict);
+            counts.count(case, &verdict);
             changed += usize::from(!recorded.contains(&verdict));
             events.push(verdict);
         }
@@ -88,7 +99,7 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             }
             Event::Verdict { case, .. } => {
                 let case = cases.get(case).ok_or_else(|| Error::RecordedCase(case.clone()))?;
-                recorded_counts.count(&case.header.labels, event);
+                recorded_counts.count(case, event);
             }
             Event::CaseEnd { case, .. } => {
                 close(case, &mut events)?;
@@ -128,7 +139,31 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
     Ok(Judged { events, exit, changed })
 }
 
-/// Every case that the recorded specs make, by id.
+/// The events of each case that a verdict rests on, and the verdicts.
+fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
+    let mut all: BTreeMap<&str, Vec<Event>> = BTreeMap::new();
+    for event in recorded {
+        match event {
+            Event::Step { case, .. }
+            | Event::Look { case, .. }
+            | Event::Broken { case, .. }
+            | Event::Unmet { case, .. }
+            | Event::Verdict { case, .. } => all.entry(case).or_default().push(event.clone()),
+            Event::Run { .. }
+            | Event::Spec { .. }
+            | Event::Case(_)
+            | Event::Act { .. }
+            | Event::Evidence { .. }
+            | Event::Proof(_)
+            | Event::ProofScore(_)
+            | Event::CaseEnd { .. }
+            | Event::RunEnd { .. } => {}
+        }
+    }
+    all
+}
+
+/// Every recorded case with the spec that it comes of, by id.
 fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
     let mut files = Vec::new();
     let mut subjects = Vec::new();
@@ -156,16 +191,23 @@ fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
         }
     }
     let everything = plan::Selection {
-        sabotage: plan::Sabotaging::Each,
+        sabotage: plan::Sabotaging::Prove(plan::Breadth::SetUp),
         ..plan::Selection::default()
     };
     let plan = plan::expand(&files, &everything, &subjects, &OFFERED).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Error::RecordedSpec(faults.join("; "))
     })?;
-    Ok(plan
-        .cases
-        .into_iter()
-        .map(|case| (case.header.id.clone(), case))
-        .collect())
+    let made: BTreeMap<&str, &Case> = plan.cases.iter().map(|case| (case.header.id.as_str(), case)).collect();
+    let mut cases = BTreeMap::new();
+    for event in recorded {
+        let Event::Case(header) = event else { continue };
+        // A fault of the subject leaves the spec as it is.
+        let case = made.get(header.id.as_str()).or_else(|| made.get(header.healthy().as_str()));
+        if let Some(case) = case {
+            let header = header.as_ref().clone();
+            cases.insert(header.id.clone(), Case { header, ..(*case).clone() });
+        }
+    }
+    Ok(cases)
 }

@@ -59,6 +59,7 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
             .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get), usize::from),
         timeout: None,
         fail_fast: false,
+        skip_budget: record::SkipBudget::default(),
         keep: false,
         state: state.to_owned(),
         own,
