@@ -4,6 +4,7 @@
 //! request stays, and a wrapper around the subject disobeys it). A check that no fault makes fail is unproven.
 
 pub mod dimension;
+mod built_in;
 mod fold;
 pub mod host;
 mod request;
@@ -13,7 +14,7 @@ use std::collections::BTreeSet;
 
 use record::ProofScore;
 use saboteur::{Fault, Kind};
-use spec::{Change, Target, Workload, requirement::NamespaceKind};
+use spec::Target;
 
 pub use fold::{Seen, Standings, fold};
 pub use store::Store;
@@ -37,16 +38,17 @@ pub(crate) fn cases(
 ) -> Result<Vec<Case>, Vec<spec::Fault>> {
     let mut cases = Vec::new();
     let subject = healthy.header.subject.as_str();
-    if document.sabotages.is_empty() {
-        for (name, change) in built_in(healthy) {
-            let decoded = document.decode_changed(variant, &[change])?;
-            let under = Under {
-                sabotage: Some(&name),
-                fault: None,
-                proving: true,
-            };
-            cases.push(plan::case(file, &decoded, variant, under, subject, target));
+    for (name, changes) in built_in::changes(healthy) {
+        if document.sabotages.contains(&name) {
+            continue;
         }
+        let decoded = document.decode_changed(variant, &changes)?;
+        let under = Under {
+            sabotage: Some(&name),
+            fault: None,
+            proving: true,
+        };
+        cases.push(plan::case(file, &decoded, variant, under, subject, target));
     }
     if target == Target::Runtime {
         for fault in faults(healthy, breadth) {
@@ -54,6 +56,8 @@ pub(crate) fn cases(
             let mark = format!("!{}@", fault.name);
             case.header.id = healthy.header.id.replacen('@', &mark, 1);
             case.header.fault = Some(fault.name.to_owned());
+            // What is knocked out is seen whatever runs beside it; a near miss needs the quiet that the spec asks for.
+            case.spec.concurrency.exclusive &= matches!(fault.kind, Kind::NearMiss { .. });
             cases.push(case);
         }
     }
@@ -92,32 +96,6 @@ pub(crate) fn percent(fault: &str) -> Option<i32> {
         Kind::NearMiss { percent } => Some(percent),
         Kind::Knockout => None,
     }
-}
-
-/// Changes of the set-up for a spec that names none: each namespace shared that its checks are about, each limit gone.
-fn built_in(case: &Case) -> Vec<(String, Change)> {
-    let about = dimension::of_checks(case);
-    let mut changes = Vec::new();
-    for (name, workload) in &case.spec.workloads {
-        let Workload::Container(container) = &workload.value else {
-            continue;
-        };
-        for kind in NamespaceKind::ALL {
-            let word = kind.oci_name();
-            let shareable = !matches!(kind, NamespaceKind::Mount | NamespaceKind::User | NamespaceKind::Time);
-            if shareable && about.contains(word) && !container.namespaces.contains_key(&kind) {
-                let path = format!("workloads.{name}.container.namespaces.{word}");
-                changes.push((format!("{name}-shares-{word}"), Change::Set(path, "host".into())));
-            }
-        }
-        let limits = container.resources.as_ref().map(|resources| &resources.limits);
-        let limits = limits.and_then(|limits| serde_json::to_value(limits).ok());
-        for (key, _) in limits.as_ref().and_then(|l| l.as_object()).into_iter().flatten() {
-            let path = format!("workloads.{name}.container.resources.limits.{key}");
-            changes.push((format!("{name}-without-{key}"), Change::Unset(path)));
-        }
-    }
-    changes
 }
 
 /// The dimensions of faults that the catalogue knows.

@@ -56,10 +56,10 @@ pub struct Variant {
 }
 
 /// A change of a spec that is not written in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Puts a text at a path below `spec`.
-    Set(String, String),
+    /// Puts a value at a path below `spec`.
+    Set(String, serde_json::Value),
     /// Takes away what is at a path below `spec`.
     Unset(String),
 }
@@ -269,7 +269,7 @@ impl LoadedDocument {
         if let Some(spec) = spec {
             for change in changes {
                 match change {
-                    Change::Set(path, text) => edit::set(&mut spec.node, path, Node::string(text, at), at),
+                    Change::Set(path, value) => edit::set(&mut spec.node, path, Node::of_json(value, at), at),
                     Change::Unset(path) => edit::unset(&mut spec.node, path, at),
                 }
                 .map_err(|fault| vec![*fault])?;

@@ -66,12 +66,28 @@ pub struct Entry {
 }
 
 impl Node {
-    /// A text as if it were written at a place.
-    pub fn string(text: &str, extent: Extent) -> Self {
-        Self {
-            extent,
-            value: Value::Text(text.to_owned()),
-        }
+    /// A value as if it were written at a place.
+    pub fn of_json(json: &serde_json::Value, extent: Extent) -> Self {
+        let value = match json {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(yes) => Value::Bool(*yes),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(whole) => Value::Integer(whole),
+                None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(list) => Value::List(list.iter().map(|n| Self::of_json(n, extent)).collect()),
+            serde_json::Value::Object(map) => Value::Map(
+                map.iter()
+                    .map(|(key, value)| Entry {
+                        key: key.clone(),
+                        extent,
+                        node: Self::of_json(value, extent),
+                    })
+                    .collect(),
+            ),
+        };
+        Self { extent, value }
     }
 
     /// The value under a key, if this is a map that has it.

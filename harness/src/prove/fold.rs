@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use record::{CheckProof, Depth, Event, FaultEffect, FaultRow, Resolution, Standing, Verdict};
 use serde::{Deserialize, Serialize};
+use spec::{Matcher, Op, Subject, check::FileCheck};
 
 use crate::drive::FAULT_EVIDENCE;
-use crate::plan::Case;
+use crate::plan::{self, Case};
 
 /// What a case came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -152,6 +153,7 @@ fn row(broken: &Case, check: &str, seen: &Seen) -> FaultRow {
         (None, true) => FaultEffect::Skipped,
         (Some(said), true) => match (said.verdict.as_str(), said.absent) {
             ("fail", false) => FaultEffect::Caught,
+            ("fail", true) if asks_for_presence(broken, check) => FaultEffect::Caught,
             ("fail", true) => FaultEffect::Gone,
             ("pass", _) => FaultEffect::Survived,
             ("inconclusive", _) => FaultEffect::Open,
@@ -173,6 +175,42 @@ fn row(broken: &Case, check: &str, seen: &Seen) -> FaultRow {
         observed: said.filter(|_| caught).map(|said| said.saw.clone()),
         percent: header.fault.as_deref().and_then(super::percent),
     }
+}
+
+/// Whether a check wants nothing but that something is there, so that nothing to look at is what it is about.
+fn asks_for_presence(case: &Case, id: &str) -> bool {
+    let there = |matcher: &Matcher| matcher.0 == [Op::Exists(true)];
+    let mut checks = plan::steps(&case.spec).flat_map(|step| &step.expect);
+    checks
+        .find(|check| check.id.value == id)
+        .is_some_and(|check| match &check.subject {
+            Subject::Report(paths) => paths.values().all(there),
+            Subject::File(file) => {
+                *file
+                    == FileCheck {
+                        path: file.path.clone(),
+                        exists: Some(true),
+                        kind: None,
+                        content: None,
+                        mode: None,
+                        uid: None,
+                        gid: None,
+                        size: None,
+                        entries: None,
+                    }
+            }
+            Subject::Process(process) => {
+                process.args.is_none() && process.uid.is_none() && process.ppid.is_none() && process.state.is_none()
+            }
+            Subject::State(_)
+            | Subject::Exit(_)
+            | Subject::Output(_)
+            | Subject::Namespace(_)
+            | Subject::Mounts(_)
+            | Subject::Cgroup(_)
+            | Subject::Network(_)
+            | Subject::Statistic(..) => false,
+        })
 }
 
 fn standing(case: &Case, check: &str, healthy: Option<&Said>, rows: &[FaultRow]) -> Standing {
