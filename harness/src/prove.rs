@@ -3,8 +3,8 @@
 //! Each case runs as it is and under faults, of the set-up (what the spec asks for is changed) and of the subject (the
 //! request stays, and a wrapper around the subject disobeys it). A check that no fault makes fail is unproven.
 
-pub mod dimension;
 mod built_in;
+pub mod dimension;
 mod fold;
 pub mod host;
 mod request;
@@ -106,7 +106,9 @@ pub fn known_dimensions() -> BTreeSet<&'static str> {
 
 /// The score of cases by what is stored of them and of their faulted siblings.
 pub fn score(plan: &[Case], store: &Store) -> ProofScore {
-    let standings = Standings { cases: store.find(plan) };
+    let standings = Standings {
+        cases: store.find(plan),
+    };
     let mut score = ProofScore::default();
     for proof in fold(plan, &standings, &|_| true) {
         score.count(&proof.standing);

@@ -35,7 +35,11 @@ pub(crate) fn sentence(score: &ProofScore) -> String {
         let _ = write!(line, ", {} skipped", score.skipped);
     }
     if score.unknown > 0 {
-        let _ = write!(line, ", {} without a proof that still holds (`plimsoll prove`)", score.unknown);
+        let _ = write!(
+            line,
+            ", {} without a proof that still holds (`plimsoll prove`)",
+            score.unknown
+        );
     }
     line
 }
@@ -257,7 +261,8 @@ fn resolutions(out: &mut String, proofs: &[&CheckProof]) {
             })
         };
         let tells = part(resolution.tells, &resolution.tells_what).unwrap_or_default();
-        let misses = part(resolution.misses, &resolution.misses_what).map_or_else(String::new, |m| format!(", not {m}"));
+        let misses =
+            part(resolution.misses, &resolution.misses_what).map_or_else(String::new, |m| format!(", not {m}"));
         let _ = writeln!(
             out,
             "  {} › {}: {} tells {tells}{misses}",
@@ -304,7 +309,10 @@ fn matrices(out: &mut String, proofs: &[&CheckProof]) {
             let letters: String = checks
                 .iter()
                 .map(|check| {
-                    let row = check.faults.iter().find(|row| row.depth == *depth && row.fault == *fault);
+                    let row = check
+                        .faults
+                        .iter()
+                        .find(|row| row.depth == *depth && row.fault == *fault);
                     row.map_or(' ', |row| row.effect.letter())
                 })
                 .collect();
@@ -324,7 +332,14 @@ fn matrices(out: &mut String, proofs: &[&CheckProof]) {
                 Standing::Waived { .. } => "waived",
                 Standing::Unjudged { .. } => "not judged",
             };
-            let _ = writeln!(out, "  {:>width$}  {}^ {} {word}", "", " ".repeat(n), check.check, width = width + 8);
+            let _ = writeln!(
+                out,
+                "  {:>width$}  {}^ {} {word}",
+                "",
+                " ".repeat(n),
+                check.check,
+                width = width + 8
+            );
         }
     }
     let _ = writeln!(

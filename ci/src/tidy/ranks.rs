@@ -22,7 +22,15 @@ const MAY_STAND_ON: [(&str, &[&str]); 10] = [
     ("reports", &["record"]),
     (
         "harness",
-        &["spec", "record", "reports", "image", "oci-runtime-client", "saboteur", "sys"],
+        &[
+            "spec",
+            "record",
+            "reports",
+            "image",
+            "oci-runtime-client",
+            "saboteur",
+            "sys",
+        ],
     ),
 ];
 

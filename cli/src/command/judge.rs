@@ -203,10 +203,18 @@ fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
     for event in recorded {
         let Event::Case(header) = event else { continue };
         // A fault of the subject leaves the spec as it is.
-        let case = made.get(header.id.as_str()).or_else(|| made.get(header.healthy().as_str()));
+        let case = made
+            .get(header.id.as_str())
+            .or_else(|| made.get(header.healthy().as_str()));
         if let Some(case) = case {
             let header = header.as_ref().clone();
-            cases.insert(header.id.clone(), Case { header, ..(*case).clone() });
+            cases.insert(
+                header.id.clone(),
+                Case {
+                    header,
+                    ..(*case).clone()
+                },
+            );
         }
     }
     Ok(cases)

@@ -54,9 +54,10 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
         cases,
         files,
         subjects,
-        jobs: prove
-            .jobs
-            .map_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get), usize::from),
+        jobs: prove.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, NonZero::get),
+            usize::from,
+        ),
         timeout: None,
         fail_fast: false,
         skip_budget: record::SkipBudget::default(),

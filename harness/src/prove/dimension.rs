@@ -104,7 +104,15 @@ mod tests {
     #[test]
     fn every_dimension_of_a_check_has_faults() {
         let known = super::super::known_dimensions();
-        for path in ["pid", "caps.effective", "seccomp", "noNewPrivs", "rlimits.RLIMIT_NOFILE", "uid", "hostname"] {
+        for path in [
+            "pid",
+            "caps.effective",
+            "seccomp",
+            "noNewPrivs",
+            "rlimits.RLIMIT_NOFILE",
+            "uid",
+            "hostname",
+        ] {
             let dimension = reported(path).unwrap();
             assert!(known.contains(dimension), "{dimension}");
         }

@@ -113,7 +113,9 @@ pub fn fold(cases: &[Case], standings: &Standings, stored: &dyn Fn(&str) -> bool
         let under = faulted.get(&case.header.id).map(Vec::as_slice).unwrap_or_default();
         let healthy = standings.cases.get(&case.header.id).unwrap_or(&none);
         // A fault that was not come to may be the one that the check passes under.
-        let whole = under.iter().all(|broken| standings.cases.contains_key(&broken.header.id));
+        let whole = under
+            .iter()
+            .all(|broken| standings.cases.contains_key(&broken.header.id));
         for check in &case.header.checks {
             let rows: Vec<FaultRow> = under
                 .iter()
@@ -250,15 +252,24 @@ fn shown(rows: &[FaultRow]) -> Result<(), String> {
         return Err(format!("it ends in error under `{}`", row.fault));
     }
     // Where the spec itself says that it must fail, having nothing to look at may be the very point.
-    if rows.iter().any(|row| row.effect == FaultEffect::Caught || (row.promised && fails(&row))) {
+    if rows
+        .iter()
+        .any(|row| row.effect == FaultEffect::Caught || (row.promised && fails(&row)))
+    {
         return Ok(());
     }
-    let applied: Vec<&FaultRow> = rows.iter().filter(|row| row.effect != FaultEffect::NotApplied).collect();
+    let applied: Vec<&FaultRow> = rows
+        .iter()
+        .filter(|row| row.effect != FaultEffect::NotApplied)
+        .collect();
     let gone: Vec<&str> = rows.iter().filter(fails).map(|row| row.fault.as_str()).collect();
     Err(match (applied.len(), gone.as_slice()) {
         (0, _) => "no fault touches it".to_owned(),
         (n, []) => format!("it passes under each of {n} faults or is not come to"),
-        (_, gone) => format!("it fails only because there is nothing to look at, under {}", gone.join(", ")),
+        (_, gone) => format!(
+            "it fails only because there is nothing to look at, under {}",
+            gone.join(", ")
+        ),
     })
 }
 
@@ -336,7 +347,12 @@ mod tests {
 
     #[test]
     fn a_promise_that_is_not_kept_is_felt_whatever_else_was_seen() {
-        for effect in [FaultEffect::Survived, FaultEffect::Skipped, FaultEffect::Error, FaultEffect::Open] {
+        for effect in [
+            FaultEffect::Survived,
+            FaultEffect::Skipped,
+            FaultEffect::Error,
+            FaultEffect::Open,
+        ] {
             let rows = [row("a", FaultEffect::Caught, false), row("b", effect, true)];
             assert!(shown(&rows).unwrap_err().contains("`b`"), "{effect:?}");
         }

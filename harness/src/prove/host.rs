@@ -40,7 +40,10 @@ impl Snapshot {
         snapshot.devices();
         for (what, value) in [
             ("host name", std::fs::read_to_string("/proc/sys/kernel/hostname")),
-            ("root", std::fs::read_link("/proc/self/root").map(|p| p.display().to_string())),
+            (
+                "root",
+                std::fs::read_link("/proc/self/root").map(|p| p.display().to_string()),
+            ),
         ] {
             snapshot.put(what.to_owned(), value.unwrap_or_default());
         }
@@ -85,7 +88,8 @@ impl Snapshot {
             let Ok(entries) = std::fs::read_dir(dir) else { return };
             for entry in entries.flatten() {
                 let name = entry.file_name();
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !name.to_string_lossy().starts_with("plimsoll-") {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !name.to_string_lossy().starts_with("plimsoll-")
+                {
                     let path = entry.path();
                     snapshot.put(format!("cgroup {}", path.display()), "");
                     if depth > 0 {
@@ -135,7 +139,9 @@ impl Snapshot {
         let Ok(entries) = std::fs::read_dir(dir) else { return };
         for entry in entries.flatten() {
             let path = entry.path();
-            let Ok(metadata) = path.symlink_metadata() else { continue };
+            let Ok(metadata) = path.symlink_metadata() else {
+                continue;
+            };
             let mut value = format!("{:o} {}:{}", metadata.mode(), metadata.uid(), metadata.gid());
             if metadata.is_file() && metadata.len() <= HASHED {
                 let bytes = std::fs::read(&path).unwrap_or_default();
@@ -197,7 +203,12 @@ mod tests {
     #[test]
     fn a_snapshot_sees_what_it_is_meant_to_see() {
         let snapshot = Snapshot::take();
-        for wanted in ["mount / #1", "sysctl kernel/hostname", "etc /etc/passwd", "device /dev/null"] {
+        for wanted in [
+            "mount / #1",
+            "sysctl kernel/hostname",
+            "etc /etc/passwd",
+            "device /dev/null",
+        ] {
             assert!(snapshot.things.contains_key(wanted), "{wanted}");
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use record::{
-    Allowance, CaseHeader, CheckHeader, Event, Host, Seen, SkipBudget, SkipLimit, SubjectInfo, Tally, Verdict,
+    Allowance, CaseHeader, CheckHeader, CheckProof, Depth, Event, FaultEffect, FaultRow, Host, ProofScore, Resolution,
+    Seen, SkipBudget, SkipLimit, Standing, SubjectInfo, Tally, Verdict,
     seen::{CgroupValue, KernelState, MountSeen, ProcessSeen},
 };
 use serde_json::json;
@@ -183,6 +184,8 @@ fn every_event() -> Vec<Event> {
             subject: "bundled".into(),
             target: "runtime".into(),
             sabotage: Some("s".into()),
+            fault: Some("pid-namespace-dropped".into()),
+            proving: true,
             checks: vec![CheckHeader {
                 id: "c".into(),
                 at: "specs/a.yaml:1:2".into(),

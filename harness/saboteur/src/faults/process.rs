@@ -312,4 +312,8 @@ fn payload_true(config: &mut Value, bundle: &Path) {
         json!(["/bin/true"])
     };
     replace(config, "/process/args", program);
+    // The probe tells about itself when it is asked to; a program that does nothing tells nothing.
+    if let Some(variables) = list(config, "/process/env") {
+        variables.retain(|variable| !variable.as_str().is_some_and(|text| text.starts_with("PLIMSOLL_")));
+    }
 }

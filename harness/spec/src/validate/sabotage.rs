@@ -26,8 +26,10 @@ impl Checker<'_> {
                 };
                 // The checks themselves stay as they are, or their failing would show nothing.
                 let first = segments.first().map(String::as_str);
-                if matches!(first, Some("sabotage" | "proof" | "knownFailures" | "matrix" | "metadata"))
-                    || segments.iter().any(|segment| segment == "expect")
+                if matches!(
+                    first,
+                    Some("sabotage" | "proof" | "knownFailures" | "matrix" | "metadata")
+                ) || segments.iter().any(|segment| segment == "expect")
                 {
                     let fault = Fault::new(extent, format!("sabotage `{id}` changes `{path}`"));
                     self.fault(fault.hint("a sabotage changes the set-up and leaves the checks alone"));
