@@ -122,7 +122,13 @@ impl Call {
 
     /// Runs the runtime with this process's streams and descriptors, and passes signals on to it.
     pub(crate) fn relay(&self, argv: &[OsString]) -> Result<i32> {
+        self.relay_with(argv, |_| {})
+    }
+
+    /// As [`Call::relay`], with something changed about the command.
+    pub(crate) fn relay_with(&self, argv: &[OsString], change: impl FnOnce(&mut Command)) -> Result<i32> {
         let (program, mut command) = command(argv);
+        change(&mut command);
         let failed = |source| Error::Runtime {
             program: program.clone(),
             source,
@@ -325,6 +331,7 @@ fn command(argv: &[OsString]) -> (String, Command) {
     (program.to_string_lossy().into_owned(), command)
 }
 
-fn shell_code(status: std::process::ExitStatus) -> i32 {
+/// The exit status as a shell gives it: 128+n after signal n.
+pub(crate) fn shell_code(status: std::process::ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }

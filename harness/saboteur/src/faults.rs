@@ -1,20 +1,24 @@
 //! The table of faults, one file an area.
 
+mod accepting;
 mod capabilities;
 mod devices;
 mod exec;
 mod hooks;
 mod ids;
+mod joining;
 mod kill;
 mod lifecycle;
 mod limits;
 mod membership;
 mod mounts;
 mod namespaces;
+mod neighbours;
 mod paths;
 mod process;
 mod seccomp;
 mod state;
+mod surroundings;
 mod sysctl;
 mod update;
 
@@ -42,9 +46,13 @@ pub(crate) const AREAS: &[&[Fault]] = &[
     sysctl::ALL,
     process::ALL,
     hooks::ALL,
+    accepting::ALL,
     lifecycle::ALL,
     state::ALL,
     kill::ALL,
     exec::ALL,
+    joining::ALL,
+    neighbours::ALL,
+    surroundings::ALL,
     update::ALL,
 ];

@@ -125,6 +125,38 @@ fn joined() -> Value {
     config
 }
 
+/// Makes no sense in every way that a fault could make sense of.
+fn wrong() -> Value {
+    json!({
+        "ociVersion": "nonsense",
+        "process": {
+            "args": [], "cwd": "relative", "oomScoreAdj": 2000,
+            "rlimits": [{"type": "RLIMIT_NOSUCH", "soft": 1, "hard": 1}, {"type": "RLIMIT_CORE", "soft": 2, "hard": 1}],
+        },
+        "root": {"path": "rootfs"},
+        "hostname": "mine",
+        "mounts": [
+            {"destination": "/a", "source": "/no/such/source", "options": ["bind"]},
+            {"destination": "/b", "type": "nosuchfs", "source": "none"},
+        ],
+        "linux": {
+            "namespaces": [{"type": "nosuch"}, {"type": "ipc"}, {"type": "ipc"}, {"type": "network", "path": "/proc/7/ns/uts"}],
+            "sysctl": {"kernel.no.such": "1"},
+        },
+    })
+}
+
+/// What else is refused.
+fn worse() -> Vec<Value> {
+    let mut through = bare();
+    through["process"]["cwd"] = json!("/proc/self/fd/5");
+    let mut nobody = bare();
+    if let Some(nobody) = nobody.as_object_mut() {
+        nobody.shift_remove("process");
+    }
+    vec![through, nobody]
+}
+
 /// Faults that do what nobody asked for, so that they touch a bare request, too.
 const UNASKED: [&str; 19] = [
     "pid-namespace-unasked",
@@ -192,7 +224,9 @@ fn every_fault_of_the_request_touches_one_that_asks_for_what_it_breaks() {
         .iter()
         .filter(|fault| of_the_request(fault) && fault.name != "none")
     {
-        let touched = [rich(), joined(), bare()].iter().any(|config| touches(fault, config));
+        let mut all = vec![rich(), joined(), bare(), wrong()];
+        all.extend(worse());
+        let touched = all.iter().any(|config| touches(fault, config));
         assert!(touched, "{} changes nothing", fault.name);
     }
 }

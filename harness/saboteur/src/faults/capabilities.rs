@@ -17,12 +17,11 @@ pub(crate) const ALL: &[Fault] = &[
         widened,
         "bounding",
     ),
-    config_at(
+    config(
         "capability-permitted-widened",
         AREA,
-        "leaves one capability more in the permitted set",
-        widened,
-        "permitted",
+        "leaves one capability more in the bounding and the permitted set",
+        |config| widened_together(config, &["bounding", "permitted"]),
     ),
     config(
         "capability-effective-widened",

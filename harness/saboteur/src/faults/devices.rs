@@ -20,14 +20,14 @@ pub(crate) const ALL: &[Fault] = &[
         "devices-dropped",
         &["devices"],
         "makes none of the device nodes that were asked for",
-        |config, at| remove(config, at),
+        remove,
         NODES,
     ),
     config_at(
         "device-last-lost",
         &["devices"],
         "leaves out the last device node",
-        |config, at| pop(config, at),
+        pop,
         NODES,
     ),
     config(
@@ -93,14 +93,14 @@ pub(crate) const ALL: &[Fault] = &[
         "device-rules-last-lost",
         &["devices"],
         "leaves out the last device rule",
-        |config, at| pop(config, at),
+        pop,
         RULES,
     ),
     config_at(
         "device-rules-first-lost",
         &["devices"],
         "leaves out the first device rule",
-        |config, at| pop_first(config, at),
+        pop_first,
         RULES,
     ),
     config(

@@ -131,25 +131,6 @@ pub(crate) const ALL: &[Fault] = &[
         },
     ),
     config(
-        "hooks-environment-of-the-runtime",
-        AREA,
-        "runs hooks with the runtime's own environment",
-        |config| {
-            each_kind(config, |_, hooks| {
-                for hook in hooks
-                    .iter_mut()
-                    .filter(|hook| hook.is_object() && hook.get("env").is_none())
-                {
-                    hook["env"] = json!([
-                        "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                        "HOME=/root",
-                        "LEAKED=by the runtime"
-                    ]);
-                }
-            });
-        },
-    ),
-    config(
         "hooks-create-container-on-the-host",
         AREA,
         "runs createContainer hooks in the runtime's namespaces",

@@ -27,7 +27,7 @@ pub(crate) const ALL: &[Fault] = &[
         "cgroup-path-dropped",
         &["membership", "cgroup", "create", "state", "lifecycle", "delete"],
         "puts the container into a group of the runtime's choice",
-        |config, at| remove(config, at),
+        remove,
         "/linux/cgroupsPath",
     ),
     config(

@@ -236,7 +236,7 @@ pub(crate) const ALL: &[Fault] = &[
     ),
     config(
         "oom-score-dropped",
-        &["process"],
+        &["process", "rlimits"],
         "does not set the OOM score adjustment",
         |config| {
             remove(config, "/process/oomScoreAdj");
@@ -244,7 +244,7 @@ pub(crate) const ALL: &[Fault] = &[
     ),
     config(
         "oom-score-another",
-        &["process"],
+        &["process", "rlimits"],
         "sets an OOM score adjustment one higher",
         |config| {
             if let Some(score) = config.pointer_mut("/process/oomScoreAdj")

@@ -187,24 +187,6 @@ pub(crate) const ALL: &[Fault] = &[
             });
         },
     ),
-    config(
-        "seccomp-for-another-architecture",
-        AREA,
-        "filters the system calls of another architecture only",
-        |config| {
-            if let Some(filter) = map(config, "/linux/seccomp") {
-                let other = if filter
-                    .get("defaultAction")
-                    .is_some_and(|action| action == "SCMP_ACT_ALLOW")
-                {
-                    "SCMP_ARCH_S390X"
-                } else {
-                    return;
-                };
-                filter.insert("architectures".into(), json!([other]));
-            }
-        },
-    ),
 ];
 
 fn each_rule(config: &mut Value, apply: impl Fn(&mut Value)) {

@@ -27,18 +27,6 @@ pub(crate) const ALL: &[Fault] = &[
         "tells PID 1 of the host for the container's process",
         |call| lie(call, |state| state["pid"] = json!(1)),
     ),
-    verb(
-        "state-pid-of-stopped",
-        AREA,
-        "goes on telling a pid when the container has stopped",
-        |call| {
-            lie(call, |state| {
-                if state["status"] == "stopped" {
-                    state["pid"] = json!(4_000_000);
-                }
-            })
-        },
-    ),
     verb("state-bundle-missing", AREA, "tells no bundle", |call| {
         lie(call, |state| lost(state, "bundle"))
     }),
