@@ -1,9 +1,11 @@
 //! One file for each command: it calls one stage and answers an exit code.
 
 mod check;
+mod compare;
 mod completions;
 mod diff;
 mod gc;
+mod history;
 mod judge;
 mod man;
 mod plan;
@@ -39,6 +41,8 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
         Verb::Judge(judge) => judge::judge(&judge, &state, streams),
         Verb::Report(report) => report::report(&report, &state, streams),
         Verb::Diff(diff) => diff::diff(&diff, &state, streams),
+        Verb::Compare(compare) => compare::compare(&compare, &state, streams),
+        Verb::History(asked) => history::history(&asked, &state, streams),
         Verb::Gc => gc::gc(&state, streams),
         Verb::Schema => schema::schema(streams),
         Verb::Completions(completions) => completions::completions(&completions, streams),
