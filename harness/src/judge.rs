@@ -99,7 +99,7 @@ pub fn verdicts(of: &Case, events: &[Event]) -> Vec<Event> {
             known: of.known.get(&judged.check).cloned(),
             check: judged.check,
             looks: judged.looks,
-            absent: judged.absent && matches!(judged.verdict, Verdict::Fail { .. }),
+            absent: judged.absent && matches!(judged.verdict, Verdict::Fail { .. } | Verdict::Error { .. }),
             verdict: judged.verdict,
         })
         .collect()
