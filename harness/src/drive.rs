@@ -4,6 +4,7 @@
 //! every look, so that the verdicts can be computed again from the record.
 
 mod act;
+mod bandwidth;
 pub mod config;
 pub mod container;
 pub mod host_process;

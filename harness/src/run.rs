@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use record::{Account, Ending, Event, SkipBudget, SubjectInfo, Tally};
 use serde_json::json;
+use spec::step::Metric;
 
 use crate::guard::cgroup::Limits;
 use crate::guard::{Job, Line};
@@ -526,6 +527,16 @@ impl Guard {
     }
 }
 
+/// How much a guard is favoured over the rest of the machine. What a container uses of the CPU is no measure of its
+/// limits while others take the CPU away; a case that samples it is short, and leaves the others some.
+fn favour(case: &Case) -> u64 {
+    const OF_SAMPLES: u64 = 16;
+    let spec = &case.spec;
+    let mut steps = spec.setup.iter().chain(&spec.steps).chain(&spec.teardown);
+    let sampled = steps.any(|step| step.sample.as_ref().is_some_and(|s| s.metric == Metric::CpuUsage));
+    if sampled { OF_SAMPLES } else { 1 }
+}
+
 fn guarded(shared: &Shared<'_>, stop: &Stop, index: usize, case: Case, work: &Path) -> Result<Guard, String> {
     let subject = shared.options.subjects.iter().find(|s| s.name == case.header.subject);
     let subject = subject
@@ -558,6 +569,7 @@ fn guarded(shared: &Shared<'_>, stop: &Stop, index: usize, case: Case, work: &Pa
         limits: Limits {
             memory: 4 << 30,
             pids: 2048,
+            cpu_favour: favour(&case),
         },
         epoch: shared.epoch,
         emulated: shared.emulated,

@@ -21,6 +21,8 @@ pub struct Limits {
     pub memory: u64,
     /// Tasks.
     pub pids: u64,
+    /// How many times the CPU time of a group without a wish it gets where CPUs are wanted by others, too.
+    pub cpu_favour: u64,
 }
 
 /// Why the guard's control groups cannot be had.
@@ -213,6 +215,14 @@ impl Subtree {
                     "memory.max"
                 };
                 put(&directory.join(file), &limits.memory.to_string())?;
+            }
+            if has("cpu") && limits.cpu_favour > 1 {
+                let (file, one) = if hierarchy.version == 1 {
+                    ("cpu.shares", 1024)
+                } else {
+                    ("cpu.weight", 100)
+                };
+                put(&directory.join(file), &(one * limits.cpu_favour).to_string())?;
             }
             if has("pids") {
                 put(&directory.join("pids.max"), &limits.pids.to_string())?;
