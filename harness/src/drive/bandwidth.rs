@@ -303,9 +303,9 @@ impl Follower {
         }
     }
 
-    /// Whether a boundary is known to the fiftieth of a period.
+    /// Whether a boundary is known to a small part of a period.
     fn clean(&self, tick: &Tick) -> bool {
-        tick.after.at.duration_since(tick.before.at) <= (self.meter.period / 50).max(2 * EVERY)
+        tick.after.at.duration_since(tick.before.at) <= (self.meter.period / 25).max(2 * EVERY)
             && tick.after.periods == tick.before.periods + 1
     }
 }
