@@ -213,7 +213,8 @@ impl Follower {
         let length = period.mul_f64(whole);
         // The boundary that is meant, though the clocks of periods and of this process may differ a little.
         let due = begin.at + length - period / 2;
-        let late = begin.at + length + period * 3;
+        // Rather a longer window than one that ends within a burst.
+        let late = begin.at + length * 3;
         let mut seen = Bandwidth {
             period: period.as_secs_f64(),
             quota: self.meter.quota.as_secs_f64(),

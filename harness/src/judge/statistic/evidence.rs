@@ -114,8 +114,11 @@ fn part(value: f64, c: &Conditions) -> Option<f64> {
     // A hypervisor that stops the machine for several periods leaves them throttled with one refill for all. Without one
     // a count that goes on by several was looked at too late, and each of them had its own.
     let decided = if stolen { b.limited.periods } else { b.throttled };
+    let limited = (b.limited.periods > 0 && b.limited.time > 0.0).then(|| b.limited.usage / b.limited.time);
     if b.periods > 0 && decided == b.periods {
-        return Some(value);
+        // A window that ends within a burst has some of it too much or too little; its limited periods have not.
+        let cut = !c.aligned && b.limited.periods * 2 >= b.periods;
+        return limited.filter(|_| cut).or(Some(value));
     }
     let (waited, time) = match b.periods {
         // The kernel counts no period of a group that does nothing.
@@ -126,7 +129,7 @@ fn part(value: f64, c: &Conditions) -> Option<f64> {
     if alone && !stolen {
         return Some(value);
     }
-    (b.limited.periods > 0 && b.limited.time > 0.0).then(|| b.limited.usage / b.limited.time)
+    limited
 }
 
 /// Why a mean is not what it should be, if the configuration and the kernel tell.
