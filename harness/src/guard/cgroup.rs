@@ -188,12 +188,18 @@ impl Subtree {
     }
 
     fn fill(&mut self, all: Vec<Hierarchy>, token: &str, limits: Limits) -> Result<(), Error> {
-        for hierarchy in all {
+        for mut hierarchy in all {
             let parent = if self.by_root {
                 hierarchy.mount.clone()
             } else {
                 delegated(&hierarchy)?
             };
+            if hierarchy.version == 2 && !self.by_root {
+                // Whoever delegated the group chose what may be limited in it.
+                let path = parent.join("cgroup.controllers");
+                let text = std::fs::read_to_string(&path).map_err(act("read", &path))?;
+                hierarchy.controllers = text.split_whitespace().map(String::from).collect();
+            }
             let directory = parent.join(format!("plimsoll-{token}"));
             if hierarchy.version == 2 {
                 enable(&parent, &hierarchy.controllers)?;
@@ -427,7 +433,8 @@ fn refused(error: &io::Error) -> bool {
     )
 }
 
-/// The group of this process in the hierarchy, which an ordinary user may only use if it was delegated.
+/// The group below which an ordinary user may make groups, if one was delegated to them: in version 2 the parent of this
+/// process' own group, because a group with processes hands on no controllers; in version 1 its own.
 fn delegated(hierarchy: &Hierarchy) -> Result<PathBuf, Error> {
     let path = Path::new("/proc/self/cgroup");
     let text = std::fs::read_to_string(path).map_err(act("read", path))?;
@@ -441,10 +448,19 @@ fn delegated(hierarchy: &Hierarchy) -> Result<PathBuf, Error> {
         };
         here.then(|| hierarchy.mount.join(group.trim_start_matches('/')))
     });
-    let own = own.unwrap_or_else(|| hierarchy.mount.clone());
-    let file = own.join("cgroup.procs");
-    rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).map_err(|e| act("write", &file)(e.into()))?;
-    Ok(own)
+    let mut parent = own.unwrap_or_else(|| hierarchy.mount.clone());
+    let mut files = vec!["cgroup.procs"];
+    if hierarchy.version == 2 {
+        if parent != hierarchy.mount {
+            parent.pop();
+        }
+        files.push("cgroup.subtree_control");
+    }
+    for file in files {
+        let file = parent.join(file);
+        rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).map_err(|e| act("write", &file)(e.into()))?;
+    }
+    Ok(parent)
 }
 
 /// Hands controllers on to the children of a version 2 group.
