@@ -5,12 +5,15 @@
 mod ordinary;
 
 use std::io::{self, Write as _};
+use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{WaitOptions, waitpid};
 use rustix::system::{RebootCommand, reboot, sethostname};
+use sys::fork::{Forked, exit_now, fork};
 
 /// Mounted in this order, as on any host; the cgroup hierarchy is version 2 alone.
 const MOUNTS: [(&str, &str, &str); 7] = [
@@ -53,7 +56,7 @@ fn live() -> io::Result<()> {
     if let Some(words) = words("/etc/plimsoll-arguments")? {
         let mut command = plimsoll(&words)?;
         command.current_dir("/repo").env("HOME", "/root");
-        code = run(command)?;
+        code = run(command, None)?;
         if let Err(error) = tell_record() {
             eprintln!("stage2: no record: {error}");
         }
@@ -114,9 +117,19 @@ fn plimsoll(words: &[String]) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Runs a program and reaps whatever else ends; its exit code, 128 + n after signal n.
-fn run(mut command: Command) -> io::Result<i32> {
-    let child = i32::try_from(command.spawn()?.id()).map_err(io::Error::other)?;
+/// Runs a program, in a control group of its own if one is given, and reaps whatever else ends; its exit code, 128 + n after
+/// signal n.
+fn run(mut command: Command, group: Option<BorrowedFd<'_>>) -> io::Result<i32> {
+    let child = match fork(0, group)? {
+        Forked::Child => {
+            let error = command.exec();
+            eprintln!("stage2: failed to execute {command:?}: {error}");
+            exit_now(127)
+        }
+        Forked::Parent { pid, .. } => pid,
+    };
+    // It has the port that the report goes to, which only one may have.
+    drop(command);
     loop {
         if let Some((pid, status)) = waitpid(None, WaitOptions::empty())?
             && pid.as_raw_nonzero().get() == child

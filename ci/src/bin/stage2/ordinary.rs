@@ -2,6 +2,7 @@
 //! (`cgroups(7)`, *Cgroups delegation*): they own the group's directory and the files by which it is divided.
 
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -15,9 +16,6 @@ const HOME: &str = "/home/ordinary";
 const DELEGATED: &str = "/sys/fs/cgroup/delegated";
 /// Where the user's first process is: the group above it must be free of processes.
 const SESSION: &str = "/sys/fs/cgroup/delegated/session";
-/// A group that belongs to root.
-const ROOTS: &str = "/sys/fs/cgroup/session";
-
 /// What the container is allowed, by the fields that ask for it.
 const LIMITED: [&str; 3] = ["linux.resources.memory", "linux.resources.pids", "linux.resources.cpu"];
 /// The control files, and what they then say.
@@ -33,28 +31,31 @@ pub(super) fn pass(words: &[String]) -> io::Result<i32> {
     fs_err::create_dir_all(HOME)?;
     chown(HOME, Some(USER), Some(USER))?;
     std::os::unix::fs::symlink("/repo/specs", Path::new(HOME).join("specs"))?;
-    let mut report = crate::port("plimsoll.report")?;
-    writeln!(report, "\nas an ordinary user, with a subtree of the control groups:")?;
-    enter(SESSION)?;
+    say("\nas an ordinary user, with a subtree of the control groups:")?;
+    let session = fs_err::File::open(SESSION)?.into_parts().0;
     let mut command = crate::plimsoll(words)?;
     as_user(&mut command);
-    let code = crate::run(command);
-    let with = with_delegation();
-    enter(ROOTS)?;
+    let code = crate::run(command, Some(session.as_fd()));
+    let with = with_delegation(session.as_fd());
     let without = without_delegation();
     for (what, said) in [
         ("with the subtree, limits of `oci run` are applied", with),
         ("without it, `oci run` names the field that asked for a limit", without),
     ] {
         match said {
-            Ok(seen) => writeln!(report, "PASS  {what}: {seen}")?,
+            Ok(seen) => say(&format!("PASS  {what}: {seen}"))?,
             Err(error) => {
-                writeln!(report, "FAIL  {what}: {error}")?;
+                say(&format!("FAIL  {what}: {error}"))?;
                 return Ok(1);
             }
         }
     }
     code
+}
+
+/// A line of the report. A port can be open once only: nobody else may have it now.
+fn say(line: &str) -> io::Result<()> {
+    writeln!(crate::port("plimsoll.report")?, "{line}")
 }
 
 fn delegate() -> io::Result<()> {
@@ -68,19 +69,14 @@ fn delegate() -> io::Result<()> {
     Ok(())
 }
 
-/// Moves this process, and with it those that it starts from now on.
-fn enter(group: &str) -> io::Result<()> {
-    fs_err::write(Path::new(group).join("cgroup.procs"), "0")
-}
-
 fn as_user(command: &mut Command) {
     command.uid(USER).gid(USER).current_dir(HOME).env("HOME", HOME);
 }
 
 /// Starts a container of the probe and compares what its control files say from outside.
-fn with_delegation() -> io::Result<String> {
+fn with_delegation(session: BorrowedFd<'_>) -> io::Result<String> {
     let name = "limited";
-    let (code, said) = runtime(&["run", "--detach", "--bundle", &bundle(true)?, name])?;
+    let (code, said) = runtime(&["run", "--detach", "--bundle", &bundle(true)?, name], Some(session))?;
     if code != 0 {
         return Err(io::Error::other(format!("`run` ended with {code}: {said}")));
     }
@@ -98,7 +94,7 @@ fn with_delegation() -> io::Result<String> {
     if inside != 1 {
         return Err(io::Error::other(format!("{inside} processes are in the group, not 1")));
     }
-    let (code, said) = runtime(&["delete", "--force", name])?;
+    let (code, said) = runtime(&["delete", "--force", name], Some(session))?;
     if code != 0 || group.exists() {
         return Err(io::Error::other(format!(
             "`delete` ended with {code}, or left the group: {said}"
@@ -108,13 +104,13 @@ fn with_delegation() -> io::Result<String> {
 }
 
 fn without_delegation() -> io::Result<String> {
-    let (code, said) = runtime(&["run", "--bundle", &bundle(true)?, "refused"])?;
+    let (code, said) = runtime(&["run", "--bundle", &bundle(true)?, "refused"], None)?;
     let named = LIMITED.iter().any(|field| said.contains(field));
     if code == 0 || !named || !said.contains("may not make cgroups") {
         return Err(io::Error::other(format!("`run` ended with {code}: {said}")));
     }
     // Nothing asks for a group: the container runs without one.
-    let (code, said_without) = runtime(&["run", "--bundle", &bundle(false)?, "unlimited"])?;
+    let (code, said_without) = runtime(&["run", "--bundle", &bundle(false)?, "unlimited"], None)?;
     if code != 0 {
         return Err(io::Error::other(format!(
             "without limits it ended with {code}: {said_without}"
@@ -157,8 +153,8 @@ fn bundle(limited: bool) -> io::Result<String> {
     Ok(path.display().to_string())
 }
 
-/// `plimsoll oci` as the user; its exit code, and what it said.
-fn runtime(words: &[&str]) -> io::Result<(i32, String)> {
+/// `plimsoll oci` as the user, in a group of theirs or in root's; its exit code, and what it said.
+fn runtime(words: &[&str], group: Option<BorrowedFd<'_>>) -> io::Result<(i32, String)> {
     let mut command = Command::new("/usr/bin/plimsoll");
     command.args(["oci", "--root", "/home/ordinary/state"]).args(words);
     command.env_clear().env("PATH", "/usr/bin:/bin:/sbin");
@@ -166,6 +162,6 @@ fn runtime(words: &[&str]) -> io::Result<(i32, String)> {
     let heard = Path::new(HOME).join("heard");
     let file = fs_err::File::create(&heard)?.into_parts().0;
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    let code = crate::run(command)?;
+    let code = crate::run(command, group)?;
     Ok((code, fs_err::read_to_string(heard)?))
 }
