@@ -298,7 +298,8 @@ impl Subtree {
             return Ok(mounted);
         }
         let pure = self.directories.iter().all(|(h, _)| h.version == 2);
-        if !pure {
+        // Over the host's, which is still there for an ordinary user, the same file system cannot be mounted (EBUSY).
+        if !pure || !self.by_root {
             mount("tmpfs", ROOT, "tmpfs", plain, Some(c"mode=755")).map_err(inside(format!("mount `{ROOT}`")))?;
         }
         for (hierarchy, _) in &self.directories {
