@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Report(Report),
     /// Print which checks changed their verdict from one run to another; 1 if a check is worse.
     Diff(Diff),
+    /// Tell why checks of a recorded run failed, or hold: who asked for what, and what the kernel showed; needs no root.
+    Explain(Explain),
     /// Remove what runs left that were killed.
     Gc,
     /// Print the JSON Schema of the spec format, for editors.
@@ -225,6 +227,28 @@ pub(crate) struct Diff {
     /// The run that is compared.
     #[arg(default_value = "last")]
     pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Id of a run, path of its `run.jsonl` or directory, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// One check: `TEST.CHECK`, `CASE.CHECK` or the check's id, with `*` and `?`. Left out: all that failed, by cause.
+    pub(crate) check: Option<String>,
+    /// `text` or `json`.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: ExplainFormat,
+}
+
+/// The form of an explanation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
 }
 
 #[derive(Debug, Args)]

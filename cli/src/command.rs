@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod diff;
+mod explain;
 mod gc;
 mod judge;
 mod man;
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
         Verb::Judge(judge) => judge::judge(&judge, &state, streams),
         Verb::Report(report) => report::report(&report, &state, streams),
         Verb::Diff(diff) => diff::diff(&diff, &state, streams),
+        Verb::Explain(explain) => explain::explain(&explain, &state, streams),
         Verb::Gc => gc::gc(&state, streams),
         Verb::Schema => schema::schema(streams),
         Verb::Completions(completions) => completions::completions(&completions, streams),

@@ -58,6 +58,9 @@ struct CheckDocument<'a> {
     looks: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     known: Option<&'a str>,
+    /// Other failed checks of the case with the same cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<&'a str>,
     /// `null` if the run ended before there was a verdict.
     outcome: Option<&'a Verdict>,
 }
@@ -87,6 +90,7 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
                     about: outcome.about,
                     looks: outcome.looks,
                     known: outcome.known,
+                    also: case.also(outcome),
                     outcome: outcome.verdict,
                 })
                 .collect(),

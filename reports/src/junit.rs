@@ -10,7 +10,7 @@ use record::Verdict;
 use crate::{
     ReportError,
     run::{Case, Outcome, Run, Word},
-    table::rerun,
+    table::{rerun, same_cause},
 };
 
 pub(crate) fn junit(run: &Run<'_>) -> Result<String, ReportError> {
@@ -80,7 +80,10 @@ fn test_case(run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>) -> TestCase 
                 status
             }
             None => {
-                let because = because.as_ref().map(|b| format!("because {b}\n")).unwrap_or_default();
+                let mut because = because.as_ref().map(|b| format!("because {b}\n")).unwrap_or_default();
+                if let Some(also) = same_cause(&case.also(outcome)) {
+                    because.push_str(&format!("also {also}\n"));
+                }
                 failed(
                     NonSuccessKind::Failure,
                     "fail",

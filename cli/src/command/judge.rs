@@ -148,12 +148,12 @@ fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
             | Event::Look { case, .. }
             | Event::Broken { case, .. }
             | Event::Unmet { case, .. }
+            | Event::Act { case, .. }
+            | Event::Evidence { case, .. }
             | Event::Verdict { case, .. } => all.entry(case).or_default().push(event.clone()),
             Event::Run { .. }
             | Event::Spec { .. }
             | Event::Case(_)
-            | Event::Act { .. }
-            | Event::Evidence { .. }
             | Event::Proof(_)
             | Event::ProofScore(_)
             | Event::CaseEnd { .. }
@@ -164,7 +164,7 @@ fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
 }
 
 /// Every recorded case with the spec that it comes of, by id.
-fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
+pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
     let mut files = Vec::new();
     let mut subjects = Vec::new();
     for event in recorded {

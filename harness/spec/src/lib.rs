@@ -11,6 +11,7 @@ pub mod fault;
 pub mod load;
 pub mod matcher;
 pub mod node;
+pub mod place;
 pub mod quantity;
 pub mod requirement;
 pub mod sabotage;
@@ -26,6 +27,7 @@ pub use document::{Concurrency, Document, KnownFailure, Metadata, Target, Test, 
 pub use fault::{Fault, Severity};
 pub use load::{Change, Loaded, LoadedDocument, Variant, load, not_utf8};
 pub use matcher::{Matcher, Op};
+pub use place::Places;
 pub use quantity::{Bytes, Millicores, Span};
 pub use requirement::Requirement;
 pub use sabotage::{Inject, Proof, ProofPolicy, Sabotage};

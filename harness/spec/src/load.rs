@@ -8,6 +8,7 @@ use crate::{
     edit,
     fault::{Fault, Severity},
     node::{self, Extent, Node, Value},
+    place::Places,
     substitute::{self, Scope},
     validate,
 };
@@ -240,13 +241,28 @@ impl LoadedDocument {
     /// # Errors
     /// All faults; none of a document that [`load`] found none in, unless the sabotage is not one of it.
     pub fn decode(&self, variant: &Variant, sabotage: Option<&str>) -> Result<Document, Vec<Fault>> {
+        self.decoded(variant, sabotage).map(|(document, _)| document)
+    }
+
+    /// As [`LoadedDocument::decode`], with the places of what was written.
+    ///
+    /// # Errors
+    /// As [`LoadedDocument::decode`].
+    pub fn decode_placed(&self, variant: &Variant, sabotage: Option<&str>) -> Result<(Document, Places), Vec<Fault>> {
+        let (document, tree) = self.decoded(variant, sabotage)?;
+        let by = sabotages(&self.node).find(|s| sabotage.is_some() && s.get("id").and_then(Node::text) == sabotage);
+        let places = tree.get("spec").map(|spec| Places::of(spec, by));
+        Ok((document, places.unwrap_or_default()))
+    }
+
+    fn decoded(&self, variant: &Variant, sabotage: Option<&str>) -> Result<(Document, Node), Vec<Fault>> {
         let mut faults = Vec::new();
         let tree = self.tree(variant, sabotage, &mut faults);
         if faults.is_empty() {
             let decoded = decode::decode::<Document>(&tree);
             faults = decoded.faults;
             if let (Some(document), true) = (decoded.value, faults.is_empty()) {
-                return Ok(document);
+                return Ok((document, tree));
             }
         }
         for fault in &mut faults {
