@@ -9,8 +9,8 @@ use reports::Format;
 
 /// A declarative testing and benchmarking harness for container stacks.
 ///
-/// Exit codes: 0 all passed; 1 a check failed, or passed against its known failure; 2 bad spec or usage; 3 harness or
-/// host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive; 6 more was skipped than may be;
+/// Exit codes: 0 all passed; 1 a check failed, was flaky, or passed against its known failure; 2 bad spec or usage; 3 harness
+/// or host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive; 6 more was skipped than may be;
 /// 7 unproven where a proof is required. If several apply, the first of 2, 3, 1, 7, 5, 6, 4 wins.
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll", version, propagate_version = true)]
@@ -104,6 +104,11 @@ pub(crate) struct Run {
     /// Bound of each case, in place of its own: `30s`, `2m`.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Try a case that does not pass again, so often at most, in place of what its spec says. A check that passes only
+    /// then is flaky: that is told, and fails the run unless the spec says `retries.flaky: allow`. Cases under sabotage
+    /// are never tried again.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=10))]
+    pub(crate) retries: Option<u32>,
     /// Begin nothing more after the first failure.
     #[arg(long)]
     pub(crate) fail_fast: bool,

@@ -40,6 +40,12 @@ impl Progress {
     pub(crate) fn tell(&mut self, event: &Event, streams: &mut Streams) {
         match event {
             Event::Case(header) => {
+                if header.attempt > 1 {
+                    self.total += 1;
+                    if let Some(bar) = &self.bar {
+                        bar.set_length(self.total as u64);
+                    }
+                }
                 self.running.insert(header.id.clone(), (0, "pass", false));
                 if header.broken_on_purpose() {
                     self.broken.insert(header.id.clone());

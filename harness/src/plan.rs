@@ -303,6 +303,11 @@ pub(crate) fn case(
                     about: check.subject.key().to_owned(),
                 })
                 .collect(),
+            attempt: 1,
+            flaky_allowed: document
+                .spec
+                .retries
+                .is_some_and(|retries| retries.flaky == spec::FlakyMeans::Allow),
             t: 0.0,
         },
         known: known

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use record::{Account, Ending, Event, SkipBudget, SubjectInfo, Tally};
+use record::{Ending, Event, Ledger, SkipBudget, SubjectInfo, Tally};
 use serde_json::json;
 use spec::step::Metric;
 
@@ -39,6 +39,8 @@ pub struct Options {
     pub jobs: usize,
     /// Bound of a case, in place of its own.
     pub timeout: Option<Duration>,
+    /// Attempts at most after the first at a case that does not pass, in place of its own.
+    pub retries: Option<u32>,
     /// Begin nothing more after the first failure.
     pub fail_fast: bool,
     /// How many checks may be skipped.
@@ -187,7 +189,7 @@ fn run_in(
     };
     let queue = Queue::new(&options.cases);
     let stop = Stop::default();
-    let mut counts = (Tally::default(), Account::new(options.skip_budget.clone()));
+    let mut ledger = Ledger::default();
     let mut failure = None;
     std::thread::scope(|scope| {
         let (sender, receiver) = channel::<Told>();
@@ -197,7 +199,7 @@ fn run_in(
             scope.spawn(move || {
                 let mut guard = None;
                 while let Some(index) = queue.next(&|| stop.asked()) {
-                    work(shared, stop, index, &sender, &mut guard);
+                    attempts(shared, stop, index, &sender, &mut guard);
                     queue.done(index);
                 }
             });
@@ -218,7 +220,7 @@ fn run_in(
                 stop_ref.ask();
             }
         });
-        failure = collect(&receiver, options, &mut recorder, &mut counts, &stop);
+        failure = collect(&receiver, options, &mut recorder, &mut ledger, &stop);
         if failure.is_some() {
             stop.ask();
             for _ in receiver {}
@@ -228,16 +230,16 @@ fn run_in(
     if let Some(error) = failure {
         return Err(error);
     }
-    let (mut tally, account) = counts;
-    let interrupted = stop.asked() && !(options.fail_fast && tally.fail + tally.error > 0);
+    let mut tally = ledger.tally();
+    let interrupted = stop.asked() && !(options.fail_fast && tally.fail + tally.error + tally.flaky > 0);
     for event in epilogue(&mut tally) {
         recorder.write(&event)?;
     }
     // Cut short, a run proves nothing about what it did not come to.
     let ending = Ending {
         tally,
-        overdrawn: account.overdrawn(),
         unproven: tally.unproven,
+        ..ledger.ending(&options.skip_budget)
     };
     let exit = if interrupted { 3 } else { ending.exit_code() };
     recorder.write(&Event::RunEnd {
@@ -249,7 +251,7 @@ fn run_in(
         id: home.id.clone(),
         exit,
         ending,
-        idle: account.idle().cloned().collect(),
+        idle: ledger.account(&options.skip_budget).idle().cloned().collect(),
         dir: home.dir.clone(),
         interrupted,
     })
@@ -269,70 +271,93 @@ fn info(subject: &Subject) -> SubjectInfo {
 enum Told {
     /// Of a case.
     Event(Event),
-    /// A case is over: all its events, to be judged.
-    Over {
-        index: usize,
-        events: Vec<Event>,
-        took: Duration,
-        waited: Duration,
-        leftovers: Vec<String>,
-        work: PathBuf,
-    },
+    /// An attempt at a case is over.
+    Over(Attempt),
+}
+
+/// An attempt at a case.
+struct Attempt {
+    index: usize,
+    /// Id of the case, in this attempt.
+    id: String,
+    /// Its verdicts.
+    verdicts: Vec<Event>,
+    took: Duration,
+    waited: Duration,
+    leftovers: Vec<String>,
+    work: PathBuf,
+    /// No further attempt follows.
+    last: bool,
+}
+
+impl Attempt {
+    /// Whether a check that should pass did not.
+    fn wants_another(&self) -> bool {
+        self.verdicts.iter().any(|event| match event {
+            Event::Verdict {
+                verdict, known: None, ..
+            } => verdict.rank() >= 2,
+            _ => false,
+        })
+    }
 }
 
 fn collect(
     receiver: &Receiver<Told>,
     options: &Options,
     recorder: &mut Recorder<'_>,
-    (tally, account): &mut (Tally, Account),
+    ledger: &mut Ledger,
     stop: &Stop,
 ) -> Option<Error> {
     for told in receiver {
         let written = match told {
-            Told::Event(event) => recorder.write(&event),
-            Told::Over {
-                index,
-                events,
-                took,
-                waited,
-                leftovers,
-                work,
-            } => {
-                let case = &options.cases[index];
-                let mut good = leftovers.is_empty();
-                let mut result = Ok(());
-                for event in judge::verdicts(case, &events) {
-                    if let Event::Verdict { verdict, known, .. } = &event
-                        && !case.header.broken_on_purpose()
-                    {
-                        tally.count(verdict, known.is_some());
-                        account.count(&case.header.labels, verdict);
-                        good &= verdict.rank() <= 1;
-                        if verdict.rank() >= 3 && known.is_none() && options.fail_fast {
-                            stop.ask();
-                        }
-                    }
-                    result = result.and(recorder.write(&event));
-                }
-                let milliseconds = |d: Duration| d.as_secs_f64() * 1e3;
-                result = result.and(recorder.write(&Event::CaseEnd {
-                    case: case.header.id.clone(),
-                    took: milliseconds(took),
-                    overhead: milliseconds(took.saturating_sub(waited)),
-                    leftovers,
-                }));
-                if good && !options.keep {
-                    // The next collection finds what this one could not remove.
-                    let _later = std::fs::remove_dir_all(&work);
-                }
-                result
+            Told::Event(event) => {
+                ledger.take(&event);
+                recorder.write(&event)
             }
+            Told::Over(attempt) => over(&attempt, options, recorder, ledger, stop),
         };
         if let Err(error) = written {
             return Some(error);
         }
     }
     None
+}
+
+/// Records what an attempt at a case came to.
+fn over(
+    attempt: &Attempt,
+    options: &Options,
+    recorder: &mut Recorder<'_>,
+    ledger: &mut Ledger,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let header = &options.cases[attempt.index].header;
+    let mut good = attempt.leftovers.is_empty();
+    for event in &attempt.verdicts {
+        if let Event::Verdict { verdict, .. } = event {
+            good &= verdict.rank() <= 1 || header.broken_on_purpose();
+        }
+        ledger.take(event);
+        recorder.write(event)?;
+    }
+    if options.fail_fast && attempt.last && ledger.failed(header.base()) {
+        stop.ask();
+    }
+    let milliseconds = |d: Duration| d.as_secs_f64() * 1e3;
+    let end = Event::CaseEnd {
+        case: attempt.id.clone(),
+        took: milliseconds(attempt.took),
+        overhead: milliseconds(attempt.took.saturating_sub(attempt.waited)),
+        leftovers: attempt.leftovers.clone(),
+    };
+    ledger.take(&end);
+    recorder.write(&end)?;
+    if good && !options.keep {
+        // The next collection finds what this one could not remove.
+        let _later = std::fs::remove_dir_all(&attempt.work);
+    }
+    Ok(())
 }
 
 struct Recorder<'r> {
@@ -404,10 +429,41 @@ struct Shared<'s> {
     emulated: bool,
 }
 
-/// Runs one case in a guard, in the one that is left from the case before if there is one.
-fn work(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>, kept: &mut Option<Guard>) {
+/// Runs one case, again if it may be tried again and did not pass.
+fn attempts(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>, kept: &mut Option<Guard>) {
+    let case = &shared.options.cases[index];
+    // A fault that was put in is to be seen; whoever looks again and again until it is not seen, proves nothing.
+    let of_spec = || case.spec.retries.map_or(0, |retries| retries.count);
+    let retries = match (&case.header.sabotage, &case.header.fault) {
+        (None, None) if !case.header.proving => shared.options.retries.unwrap_or_else(of_spec),
+        _ => 0,
+    };
+    let mut number = 1;
+    loop {
+        let mut attempt = work(shared, stop, index, number, sender, kept);
+        attempt.last = number > retries || stop.asked() || !attempt.wants_another();
+        let last = attempt.last;
+        // A harness that is gone hears nothing.
+        drop(sender.send(Told::Over(attempt)));
+        if last {
+            break;
+        }
+        number += 1;
+    }
+}
+
+/// Runs one attempt at a case in a guard, in the one that is left from the case before if there is one.
+fn work(
+    shared: &Shared<'_>,
+    stop: &Stop,
+    index: usize,
+    number: u32,
+    sender: &Sender<Told>,
+    kept: &mut Option<Guard>,
+) -> Attempt {
     let start = Instant::now();
     let mut case = shared.options.cases[index].clone();
+    case.header = case.header.again(number);
     case.header.t = now(shared.epoch);
     let name = format!("{index:04}-{}", slug(&case.header.id));
     let work = shared.home.dir.join("cases").join(&name);
@@ -418,7 +474,7 @@ fn work(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>, k
     tell(&events[0]);
     let (mut waited, mut took, mut leftovers) = (Duration::ZERO, None, Vec::new());
     let mut fault = None;
-    match guarded(shared, stop, index, case, &work, kept.take()) {
+    match guarded(shared, stop, index, case.clone(), &work, kept.take()) {
         Ok(mut guard) => {
             let mut closed = false;
             while let Some(line) = guard.line() {
@@ -461,7 +517,7 @@ fn work(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>, k
             })
             .unwrap_or_else(|| ("setup".into(), 0));
         let broken = Event::Broken {
-            case: id,
+            case: id.clone(),
             phase,
             index: step,
             subject: false,
@@ -473,14 +529,16 @@ fn work(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>, k
     let whole = start.elapsed();
     // What the guard itself costs counts as overhead, too.
     let waited = if took.is_some() { waited } else { whole };
-    drop(sender.send(Told::Over {
+    Attempt {
         index,
-        events,
+        verdicts: judge::verdicts(&case, &events),
+        id,
         took: whole,
         waited,
         leftovers,
         work,
-    }));
+        last: true,
+    }
 }
 
 fn now(epoch: Duration) -> f64 {
@@ -540,8 +598,11 @@ fn guarded(
     let job = Job {
         // A runtime that refuses a hybrid host gets to see the version 1 part of it.
         hide_unified: subject.name == "crun",
-        token: format!("{}-{}-{index}", shared.home.token, shared.home.id),
-        nonce: format!("{}{index:04}", shared.home.token),
+        token: format!(
+            "{}-{}-{index}-{}",
+            shared.home.token, shared.home.id, case.header.attempt
+        ),
+        nonce: format!("{}{index:04}{}", shared.home.token, case.header.attempt),
         work: std::path::absolute(&inside).map_err(|e| e.to_string())?,
         image: shared.images.probe.clone(),
         images: shared.images.named.clone(),

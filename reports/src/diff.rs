@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use record::{Event, Verdict};
+use record::Event;
 
 use crate::{
     ReportError,
-    run::{Run, Word},
+    run::{Run, Word, told},
 };
 
 /// What differs.
@@ -69,14 +69,7 @@ pub fn diff(base: &[Event], new: &[Event]) -> Result<Difference, ReportError> {
 fn by_id<'a>(run: &Run<'a>) -> BTreeMap<(&'a str, &'a str), (Word, String)> {
     run.outcomes()
         .map(|(case, outcome)| {
-            let said = match outcome.verdict {
-                Some(Verdict::Pass { seen }) => seen.clone(),
-                Some(Verdict::Fail { want, got, .. }) => format!("expected {want}, observed {got}"),
-                Some(Verdict::Skip { requirement, .. }) => requirement.clone(),
-                Some(Verdict::Inconclusive { more, .. }) => more.clone(),
-                Some(Verdict::Error { message }) => message.clone(),
-                None => "no verdict".into(),
-            };
+            let said = outcome.failure.or(outcome.verdict).map_or("no verdict".into(), told);
             ((case.header.id.as_str(), outcome.id), (outcome.word(), said))
         })
         .collect()

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use record::{Host, Overdrawn, ProofScore, SubjectInfo, Tally, Verdict};
+use record::{Flaky, Host, Overdrawn, ProofScore, SubjectInfo, Tally, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{ReportError, run::Run};
+use crate::{
+    ReportError,
+    run::{Run, Word},
+};
 
 /// Version of this document; it rises when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -45,7 +48,10 @@ struct CaseDocument<'a> {
     sabotage: Option<&'a str>,
     took: Option<f64>,
     overhead: Option<f64>,
-    leftovers: &'a [String],
+    leftovers: &'a [&'a str],
+    /// Ids of the attempts in the record.
+    #[serde(skip_serializing_if = "is_one")]
+    attempts: &'a [&'a str],
     checks: Vec<CheckDocument<'a>>,
 }
 
@@ -61,8 +67,20 @@ struct CheckDocument<'a> {
     /// Other failed checks of the case with the same cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     also: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flaky: Option<Flaky>,
+    /// Of a flaky check that is green, the last verdict that was no pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a Verdict>,
+    /// Of a flaky check that is red, the pass at last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass: Option<&'a Verdict>,
     /// `null` if the run ended before there was a verdict.
     outcome: Option<&'a Verdict>,
+}
+
+fn is_one(attempts: &&[&str]) -> bool {
+    attempts.len() < 2
 }
 
 pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
@@ -80,7 +98,8 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
             sabotage: case.header.sabotage.as_deref(),
             took: case.took.map(|(took, _)| took),
             overhead: case.took.map(|(_, overhead)| overhead),
-            leftovers: case.leftovers,
+            leftovers: &case.leftovers,
+            attempts: &case.attempts,
             checks: case
                 .outcomes
                 .iter()
@@ -91,7 +110,13 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
                     looks: outcome.looks,
                     known: outcome.known,
                     also: case.also(outcome),
-                    outcome: outcome.verdict,
+                    flaky: outcome.flaky,
+                    failure: outcome.failure.filter(|_| outcome.word() != Word::Flaky),
+                    pass: outcome.verdict.filter(|_| outcome.word() == Word::Flaky),
+                    outcome: match outcome.word() {
+                        Word::Flaky => outcome.failure,
+                        _ => outcome.verdict,
+                    },
                 })
                 .collect(),
         })

@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{FlakyOrRerun, NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 use record::Verdict;
 
 use crate::{
     ReportError,
-    run::{Case, Outcome, Run, Word},
-    table::{rerun, same_cause},
+    run::{Case, Outcome, Run, told},
+    table::{flaky_text, rerun, same_cause},
 };
 
 pub(crate) fn junit(run: &Run<'_>) -> Result<String, ReportError> {
@@ -58,11 +58,17 @@ fn test_case(run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>) -> TestCase 
         status
     };
     let again = || format!("at {}\nre-run: {}", outcome.at, rerun(run, case));
-    let status = match outcome.verdict {
+    let mut status = match outcome.verdict {
         Some(Verdict::Pass { seen: evidence }) => {
             seen = Some(evidence.as_str());
-            match (outcome.word(), outcome.known) {
-                (Word::Unexpected, Some(reason)) => failed(
+            match (outcome.flaky, outcome.known) {
+                (Some(flaky), _) if !flaky.allowed => failed(
+                    NonSuccessKind::Failure,
+                    "flaky",
+                    &flaky_text(flaky),
+                    format!("{}\n{}", outcome.failure.map(told).unwrap_or_default(), again()),
+                ),
+                (None, Some(reason)) => failed(
                     NonSuccessKind::Failure,
                     "unexpected pass",
                     "passes although the spec says that this subject fails",
@@ -117,10 +123,34 @@ fn test_case(run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>) -> TestCase 
             again(),
         ),
     };
+    if outcome.flaky.is_some() {
+        status.set_rerun_kind(FlakyOrRerun::Flaky);
+    }
+    status.add_reruns(attempts(outcome));
     let mut test = TestCase::new(outcome.id, status);
     test.set_classname(case.header.id.as_str());
     if let Some(seen) = seen {
         test.set_system_out(seen);
     }
     test
+}
+
+/// The attempts that did not pass, but for the one that is the verdict.
+fn attempts(outcome: &Outcome<'_>) -> Vec<TestRerun> {
+    let settled = outcome.verdict.map(std::ptr::from_ref);
+    outcome
+        .verdicts
+        .iter()
+        .filter(|verdict| settled != Some(std::ptr::from_ref(**verdict)))
+        .filter_map(|verdict| {
+            let kind = match verdict {
+                Verdict::Pass { .. } | Verdict::Skip { .. } => return None,
+                Verdict::Fail { .. } | Verdict::Inconclusive { .. } => NonSuccessKind::Failure,
+                Verdict::Error { .. } => NonSuccessKind::Error,
+            };
+            let mut rerun = TestRerun::new(kind);
+            rerun.set_type(verdict.word()).set_message(told(verdict));
+            Some(rerun)
+        })
+        .collect()
 }

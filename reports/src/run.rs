@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use record::{
-    Account, CaseHeader, CheckHeader, Event, Host, Overdrawn, ProofScore, SkipBudget, SubjectInfo, Tally, Verdict,
+    Account, CaseHeader, CheckHeader, Event, Flaky, Host, Overdrawn, ProofScore, SkipBudget, SubjectInfo, Tally,
+    Verdict, settle,
 };
 
 /// A run.
@@ -36,16 +37,18 @@ pub struct Run<'a> {
 /// A case.
 #[derive(Debug, Clone)]
 pub struct Case<'a> {
-    /// What it is.
+    /// What it is; of the first attempt.
     pub header: &'a CaseHeader,
+    /// Ids of its attempts.
+    pub attempts: Vec<&'a str>,
     /// What became of its checks, in the order of the spec.
     pub outcomes: Vec<Outcome<'a>>,
     /// Names of the evidence kept.
     pub evidence: Vec<&'a str>,
-    /// Duration and overhead in milliseconds; `None` if the case never came to its end.
+    /// Duration and overhead of all attempts in milliseconds; `None` if the case never came to its end.
     pub took: Option<(f64, f64)>,
     /// What could not be removed.
-    pub leftovers: &'a [String],
+    pub leftovers: Vec<&'a str>,
 }
 
 /// What became of a check.
@@ -57,12 +60,18 @@ pub struct Outcome<'a> {
     pub at: &'a str,
     /// The subject key; empty for a failure that belongs to no check of the spec.
     pub about: &'a str,
-    /// The verdict; `None` if the run ended before there was one.
+    /// The verdict that its attempts come to; `None` if the run ended before there was one.
     pub verdict: Option<&'a Verdict>,
+    /// It passed in a later attempt only.
+    pub flaky: Option<Flaky>,
+    /// Of a flaky check, the last verdict that was no pass.
+    pub failure: Option<&'a Verdict>,
     /// How many looks it rests on.
     pub looks: u64,
     /// The reason for which the spec expects a failure.
     pub known: Option<&'a str>,
+    /// The verdict of each attempt.
+    pub(crate) verdicts: Vec<&'a Verdict>,
 }
 
 /// The word that a report puts in front of a check or a case.
@@ -72,10 +81,14 @@ pub enum Word {
     Pass,
     /// Not looked at.
     Skip,
+    /// Passed only in a later attempt, which the spec allows.
+    Allowed,
     /// Failed as the spec says that this subject does.
     Known,
     /// The samples do not decide.
     Inconclusive,
+    /// Passed only in a later attempt.
+    Flaky,
     /// Passed although the spec says that this subject fails.
     Unexpected,
     /// Failed.
@@ -92,10 +105,22 @@ impl Word {
             Self::Skip => "SKIP",
             Self::Known => "KNOWN",
             Self::Inconclusive => "OPEN",
+            Self::Allowed | Self::Flaky => "FLAKY",
             Self::Unexpected => "XPASS",
             Self::Fail => "FAIL",
             Self::Error => "ERROR",
         }
+    }
+}
+
+/// What a verdict says, on one line.
+pub(crate) fn told(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass { seen } => seen.clone(),
+        Verdict::Fail { want, got, .. } => format!("expected {want}, observed {got}"),
+        Verdict::Skip { requirement, .. } => requirement.clone(),
+        Verdict::Inconclusive { more, .. } => more.clone(),
+        Verdict::Error { message } => message.clone(),
     }
 }
 
@@ -110,6 +135,11 @@ impl Outcome<'_> {
 
     /// The word for it. A check without a verdict was not measured.
     pub fn word(&self) -> Word {
+        match self.flaky {
+            Some(Flaky { allowed: true, .. }) => return Word::Allowed,
+            Some(Flaky { allowed: false, .. }) => return Word::Flaky,
+            None => {}
+        }
         match (self.verdict, self.known) {
             (Some(Verdict::Pass { .. }), None) => Word::Pass,
             (Some(Verdict::Pass { .. }), Some(_)) => Word::Unexpected,
@@ -188,13 +218,7 @@ impl<'a> Run<'a> {
                     broken.insert(&header.id);
                 }
                 Event::Verdict { case, .. } if broken.contains(case.as_str()) => {}
-                Event::Case(header) => run.cases.push(Case {
-                    header,
-                    outcomes: header.checks.iter().map(unjudged).collect(),
-                    evidence: Vec::new(),
-                    took: None,
-                    leftovers: &[],
-                }),
+                Event::Case(header) => run.begin(header),
                 Event::Verdict {
                     case,
                     check,
@@ -203,7 +227,6 @@ impl<'a> Run<'a> {
                     known,
                     absent: _,
                 } => {
-                    run.tally.count(verdict, known.is_some());
                     if let Some(case) = run.case(case) {
                         case.judged(check, verdict, *looks, known.as_deref());
                     }
@@ -220,8 +243,9 @@ impl<'a> Run<'a> {
                     leftovers,
                 } => {
                     if let Some(case) = run.case(case) {
-                        case.took = Some((*took, *overhead));
-                        case.leftovers = leftovers;
+                        let (before, overhead_before) = case.took.unwrap_or_default();
+                        case.took = Some((before + took, overhead_before + overhead));
+                        case.leftovers.extend(leftovers.iter().map(String::as_str));
                     }
                 }
                 Event::RunEnd { exit, took, .. } => {
@@ -239,11 +263,44 @@ impl<'a> Run<'a> {
                 Event::ProofScore(score) => run.proof = Some(*score),
             }
         }
+        run.settle();
         Some(run)
     }
 
+    fn begin(&mut self, header: &'a CaseHeader) {
+        let base = header.base();
+        let mut earlier = self.cases.iter_mut().rev().filter(|_| header.attempt > 1);
+        match earlier.find(|case| case.header.id == base) {
+            Some(case) => case.attempts.push(&header.id),
+            None => self.cases.push(Case {
+                header,
+                attempts: vec![&header.id],
+                outcomes: header.checks.iter().map(unjudged).collect(),
+                evidence: Vec::new(),
+                took: None,
+                leftovers: Vec::new(),
+            }),
+        }
+    }
+
     fn case(&mut self, id: &str) -> Option<&mut Case<'a>> {
-        self.cases.iter_mut().rev().find(|case| case.header.id == id)
+        let mut newest = self.cases.iter_mut().rev();
+        newest.find(|case| case.attempts.contains(&id))
+    }
+
+    /// Makes one verdict and one count of the attempts at each check.
+    fn settle(&mut self) {
+        for case in &mut self.cases {
+            for outcome in &mut case.outcomes {
+                let known = outcome.known.is_some();
+                if let Some(settled) = settle(&outcome.verdicts, known, case.header.flaky_allowed) {
+                    self.tally.settle(&settled, known);
+                    outcome.verdict = Some(settled.verdict);
+                    outcome.flaky = settled.flaky;
+                    outcome.failure = settled.failure;
+                }
+            }
+        }
     }
 
     /// Whether it is a skip, and none may be.
@@ -276,8 +333,11 @@ fn unjudged(header: &CheckHeader) -> Outcome<'_> {
         at: &header.at,
         about: &header.about,
         verdict: None,
+        flaky: None,
+        failure: None,
         looks: 0,
         known: None,
+        verdicts: Vec::new(),
     }
 }
 
@@ -290,13 +350,16 @@ impl<'a> Case<'a> {
                 at: "",
                 about: "",
                 verdict: None,
+                flaky: None,
+                failure: None,
                 looks: 0,
                 known: None,
+                verdicts: Vec::new(),
             });
             self.outcomes.len() - 1
         });
         let outcome = &mut self.outcomes[at];
-        outcome.verdict = Some(verdict);
+        outcome.verdicts.push(verdict);
         outcome.looks = looks;
         outcome.known = known;
     }

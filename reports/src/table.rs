@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use record::{Tally, Verdict};
+use record::{Flaky, Tally, Verdict};
 use tabled::{
     builder::Builder,
     settings::{Alignment, Padding, Style, object::Columns},
@@ -60,9 +60,9 @@ fn paint(word: Word, text: &str, look: &Look) -> String {
     }
     let code = match word {
         Word::Pass => "32",
-        Word::Skip | Word::Known => "33",
+        Word::Skip | Word::Known | Word::Allowed => "33",
         Word::Inconclusive => "35",
-        Word::Unexpected | Word::Fail | Word::Error => "31;1",
+        Word::Unexpected | Word::Flaky | Word::Fail | Word::Error => "31;1",
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
@@ -104,7 +104,9 @@ fn cases(out: &mut String, run: &Run<'_>, look: &Look) {
             (Word::Fail, "failed"),
             (Word::Error, "in error"),
             (Word::Unexpected, "passed unexpectedly"),
+            (Word::Flaky, "flaky"),
             (Word::Inconclusive, "inconclusive"),
+            (Word::Allowed, "flaky as allowed"),
             (Word::Known, "known"),
             (Word::Skip, "skipped"),
         ] {
@@ -152,7 +154,11 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
         outcome.at
     };
     let mut lines: Vec<(&str, String)> = Vec::new();
-    match (outcome.verdict, word) {
+    if let Some(flaky) = outcome.flaky {
+        lines.push(("attempts", flaky_text(flaky)));
+    }
+    // Of a flaky check, what it saw when it did not pass is what there is to explain.
+    match (outcome.failure.or(outcome.verdict), word) {
         (Some(Verdict::Pass { seen }), Word::Unexpected) => {
             lines.push(("expected", "to fail on this subject, as the spec says".into()));
             lines.push(("observed", seen.clone()));
@@ -188,6 +194,9 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
         }
         (Some(Verdict::Error { message }), _) => lines.push(("not measured", message.clone())),
         (None, _) => lines.push(("not measured", "the run ended before there was a verdict".into())),
+    }
+    if let (Some(_), Some(Verdict::Pass { seen })) = (outcome.flaky, outcome.verdict) {
+        lines.push(("at last", seen.clone()));
     }
     if !case.evidence.is_empty() {
         let names = kinds(&case.evidence);
@@ -260,7 +269,13 @@ pub(crate) fn rerun(run: &Run<'_>, case: &Case<'_>) -> String {
     command
 }
 
-fn shell(word: &str) -> String {
+/// `failed 1 of 2, then passed`, and whether that is red.
+pub(crate) fn flaky_text(flaky: Flaky) -> String {
+    let allowed = if flaky.allowed { ", which the spec allows" } else { "" };
+    format!("flaky {}/{}: failed, then passed{allowed}", flaky.failed, flaky.of)
+}
+
+pub(crate) fn shell(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@+".contains(c);
     if word.chars().all(plain) {
         word.to_owned()
@@ -352,13 +367,17 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
         inconclusive,
         error,
         unproven: _,
+        flaky,
+        flaky_allowed,
     } = run.tally;
     let parts: Vec<String> = [
         (Word::Pass, pass, "passed"),
         (Word::Fail, fail, "failed"),
         (Word::Unexpected, unexpected, "passed unexpectedly"),
         (Word::Error, error, "not measured"),
+        (Word::Flaky, flaky, "flaky"),
         (Word::Inconclusive, inconclusive, "inconclusive"),
+        (Word::Allowed, flaky_allowed, "flaky as allowed"),
         (Word::Known, known, "failed as known"),
         (Word::Skip, skip, "skipped"),
         (Word::Skip, after, "not come to"),
@@ -367,7 +386,7 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
     .filter(|(_, count, _)| *count > 0)
     .map(|(word, count, name)| paint(word, &format!("{count} {name}"), look))
     .collect();
-    let checks = pass + fail + known + unexpected + skip + after + inconclusive + error;
+    let checks = pass + fail + known + unexpected + skip + after + inconclusive + error + flaky + flaky_allowed;
     let counts = if parts.is_empty() {
         "nothing ran".to_owned()
     } else {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use record::Verdict;
+use record::{Flaky, Verdict};
 
 use crate::{
-    run::{Case, Outcome, Run, Word},
+    run::{Case, Outcome, Run, Word, told},
     table::rerun,
 };
 
@@ -21,8 +21,8 @@ pub(crate) fn tap(run: &Run<'_>) -> String {
             _ if case.outcomes.iter().any(|outcome| run.forbids(outcome)) => ("not ok", ""),
             Word::Pass => ("ok", ""),
             Word::Skip => ("ok", " # SKIP nothing of it was looked at"),
-            Word::Known => ("ok", ""),
-            Word::Inconclusive | Word::Unexpected | Word::Fail | Word::Error => ("not ok", ""),
+            Word::Known | Word::Allowed => ("ok", ""),
+            Word::Flaky | Word::Inconclusive | Word::Unexpected | Word::Fail | Word::Error => ("not ok", ""),
         };
         let _ = writeln!(out, "{word} {} - {}{directive}", n + 1, escaped(&case.header.id));
     }
@@ -39,6 +39,10 @@ fn point(out: &mut String, run: &Run<'_>, case: &Case<'_>, n: usize, outcome: &O
     let word = outcome.word();
     let mut yaml: Vec<(&str, String)> = Vec::new();
     let mut directive = String::new();
+    if let Some(Flaky { failed, of, .. }) = outcome.flaky {
+        yaml.push(("flaky", format!("{failed}/{of}")));
+        yaml.extend(outcome.failure.map(|failure| ("failure", one_line(&told(failure)))));
+    }
     match outcome.verdict {
         Some(Verdict::Pass { seen }) => {
             yaml.push(("observed", seen.clone()));
@@ -73,14 +77,18 @@ fn point(out: &mut String, run: &Run<'_>, case: &Case<'_>, n: usize, outcome: &O
         Some(Verdict::Error { message }) => yaml.push(("message", message.clone())),
         None => yaml.push(("message", "the run ended before there was a verdict".into())),
     }
-    yaml.insert(0, ("verdict", outcome.verdict.map_or("error", Verdict::word).into()));
+    let verdict = match outcome.flaky {
+        Some(_) => "flaky",
+        None => outcome.verdict.map_or("error", Verdict::word),
+    };
+    yaml.insert(0, ("verdict", verdict.into()));
     if !outcome.at.is_empty() {
         yaml.push(("at", outcome.at.into()));
     }
     let ok = match word {
         Word::Skip if run.forbids(outcome) => "not ok",
-        Word::Pass | Word::Skip => "ok",
-        Word::Known | Word::Inconclusive | Word::Unexpected | Word::Fail | Word::Error => {
+        Word::Pass | Word::Skip | Word::Allowed => "ok",
+        Word::Flaky | Word::Known | Word::Inconclusive | Word::Unexpected | Word::Fail | Word::Error => {
             yaml.push(("rerun", rerun(run, case)));
             "not ok"
         }

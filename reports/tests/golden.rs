@@ -8,7 +8,11 @@ use record::Event;
 use reports::{Format, Look, diff, render};
 
 fn fixture() -> Vec<Event> {
-    let text = std::fs::read(golden("run.jsonl")).unwrap();
+    events("run.jsonl")
+}
+
+fn events(name: &str) -> Vec<Event> {
+    let text = std::fs::read(golden(name)).unwrap();
     record::read(text.as_slice()).unwrap()
 }
 
@@ -131,6 +135,40 @@ fn a_run_that_was_cut_short_is_never_green() {
     assert!(tap.contains("Bail out!") && !tap.contains("\nok "), "{tap}");
     let junit = render(Format::Junit, &cut, &Look::default()).unwrap();
     assert!(junit.contains("errors=\"2\""), "{junit}");
+}
+
+#[test]
+fn what_passed_only_in_a_later_attempt_is_flaky_in_every_format() {
+    let events = events("attempts.jsonl");
+    for (format, name) in [
+        (Format::Table, "attempts.txt"),
+        (Format::Json, "attempts.json"),
+        (Format::Junit, "attempts.xml"),
+        (Format::Tap, "attempts.tap"),
+    ] {
+        compare(name, &render(format, &events, &Look::default()).unwrap());
+    }
+    let run = reports::Run::of(&events).unwrap();
+    let Some(Event::RunEnd { tally, exit, .. }) = events.last() else {
+        panic!("no end");
+    };
+    assert_eq!(run.tally, *tally);
+    let ending = record::Ledger::of(&events).ending(run.skip_budget);
+    assert_eq!(
+        (ending.tally, ending.exit_code()),
+        (*tally, *exit),
+        "reports and runs count alike"
+    );
+}
+
+#[test]
+fn junit_tells_flaky_failures_to_whom_knows_them() {
+    let text = render(Format::Junit, &events("attempts.jsonl"), &Look::default()).unwrap();
+    let report = quick_junit::Report::deserialize_from_str(&text).unwrap();
+    assert_eq!((report.tests, report.failures, report.errors), (10, 2, 1));
+    assert_eq!(text.matches("<flakyFailure").count(), 3, "{text}");
+    assert_eq!(text.matches("<flakyError").count(), 1, "{text}");
+    assert_eq!(text.matches("<rerunFailure").count(), 2, "{text}");
 }
 
 #[test]

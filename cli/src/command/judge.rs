@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use harness::plan::{self, Case, SpecFile};
-use record::{Account, Ending, Event, SkipBudget, Tally};
+use record::{CaseHeader, Ending, Event, Ledger, SkipBudget, Tally};
 
 use super::{OFFERED, tell};
 use crate::{arguments::Judge, complaint::counted, error::Error, stored_run, streams::Streams};
@@ -29,39 +29,6 @@ struct Judged {
     changed: usize,
 }
 
-/// The verdicts of a run as they are counted.
-struct Counts {
-    tally: Tally,
-    account: Account,
-}
-
-impl Counts {
-    fn new(budget: &SkipBudget) -> Self {
-        Self {
-            tally: Tally::default(),
-            account: Account::new(budget.clone()),
-        }
-    }
-
-    fn count(&mut self, of: &Case, event: &Event) {
-        if let Event::Verdict { verdict, known, .. } = event
-            && !of.header.broken_on_purpose()
-        {
-            self.tally.count(verdict, known.is_some());
-            self.account.count(&of.header.labels, verdict);
-        }
-    }
-
-    fn exit_code(&self) -> u8 {
-        let ending = Ending {
-            tally: self.tally,
-            overdrawn: self.account.overdrawn(),
-            unproven: self.tally.unproven,
-        };
-        ending.exit_code()
-    }
-}
-
 fn again(recorded: &[Event]) -> Result<Judged, Error> {
     let cases = cases(recorded)?;
     let budget = match recorded.first() {
@@ -69,23 +36,19 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
         Some(_) | None => SkipBudget::default(),
     };
     let mut events = Vec::with_capacity(recorded.len());
-    let mut counts = Counts::new(&budget);
-    let mut recorded_counts = Counts::new(&budget);
     let (mut changed, mut ended) = (0, None);
-    let mut open: Vec<&str> = Vec::new();
+    let mut open: Vec<&CaseHeader> = Vec::new();
     let of_cases = by_case(recorded);
-    // What does not come of verdicts is taken as it was.
-    for event in recorded {
-        if let Event::RunEnd { tally, .. } = event {
-            counts.tally.unproven = tally.unproven;
-            recorded_counts.tally.unproven = tally.unproven;
-        }
-    }
-    let mut close = |id: &str, events: &mut Vec<Event>| -> Result<(), Error> {
-        let case = cases.get(id).ok_or_else(|| Error::RecordedCase(id.to_owned()))?;
-        let recorded = of_cases.get(id).map(Vec::as_slice).unwrap_or_default();
-        for verdict in harness::judge::verdicts(case, recorded) {
-            counts.count(case, &verdict);
+    let mut close = |header: &CaseHeader, events: &mut Vec<Event>| -> Result<(), Error> {
+        let case = cases
+            .get(header.base())
+            .ok_or_else(|| Error::RecordedCase(header.id.clone()))?;
+        let case = Case {
+            header: case.header.again(header.attempt),
+            ..case.clone()
+        };
+        let recorded = of_cases.get(header.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        for verdict in harness::judge::verdicts(&case, recorded) {
             changed += usize::from(!recorded.contains(&verdict));
             events.push(verdict);
         }
@@ -94,19 +57,18 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
     for event in recorded {
         match event {
             Event::Case(header) => {
-                open.push(&header.id);
+                open.push(header);
                 events.push(event.clone());
             }
-            Event::Verdict { case, .. } => {
-                let case = cases.get(case).ok_or_else(|| Error::RecordedCase(case.clone()))?;
-                recorded_counts.count(case, event);
-            }
             Event::CaseEnd { case, .. } => {
-                close(case, &mut events)?;
-                open.retain(|id| id != case);
+                if let Some(at) = open.iter().position(|header| header.id == *case) {
+                    close(open.remove(at), &mut events)?;
+                }
                 events.push(event.clone());
             }
             Event::RunEnd { exit, took, .. } => ended = Some((*exit, *took)),
+            // Computed anew.
+            Event::Verdict { .. } => {}
             Event::Run { .. }
             | Event::Spec { .. }
             | Event::Step { .. }
@@ -120,19 +82,37 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
         }
     }
     // Of a case that was cut short, as far as it went.
-    for id in open {
-        close(id, &mut events)?;
+    for header in open {
+        close(header, &mut events)?;
     }
+    // What does not come of verdicts is taken as it was.
+    let unproven = match recorded.last() {
+        Some(Event::RunEnd { tally, .. }) => tally.unproven,
+        Some(_) | None => 0,
+    };
+    let ending = |events: &[Event]| {
+        let ending = Ledger::of(events).ending(&budget);
+        let tally = Tally {
+            unproven,
+            ..ending.tally
+        };
+        Ending {
+            tally,
+            unproven,
+            ..ending
+        }
+    };
+    let anew = ending(&events);
     let exit = match ended {
         // The verdicts alone did not make this exit code: the run was interrupted, and still proves nothing.
-        Some((exit, _)) if exit != recorded_counts.exit_code() => exit,
-        Some(_) => counts.exit_code(),
+        Some((exit, _)) if exit != ending(recorded).exit_code() => exit,
+        Some(_) => anew.exit_code(),
         None => 3,
     };
     if let Some((_, took)) = ended {
         events.push(Event::RunEnd {
             exit,
-            tally: counts.tally,
+            tally: anew.tally,
             took,
         });
     }

@@ -59,6 +59,7 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
             usize::from,
         ),
         timeout: None,
+        retries: Some(0),
         fail_fast: false,
         skip_budget: record::SkipBudget::default(),
         keep: false,

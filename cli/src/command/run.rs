@@ -45,6 +45,7 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
             usize::from,
         ),
         timeout: run.timeout,
+        retries: run.retries,
         fail_fast: run.fail_fast,
         skip_budget: SkipBudget {
             strict: run.strict,

@@ -57,6 +57,9 @@ pub struct Test {
     /// Bounds.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Whether a case that does not pass is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
     /// What may run beside it.
     #[serde(default)]
     pub concurrency: Concurrency,
@@ -113,6 +116,30 @@ pub struct Timeouts {
     /// All of `teardown` (10s unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teardown: Option<Span>,
+}
+
+/// Further attempts at a case of which a check failed, was inconclusive or could not be measured. A check that passes
+/// only in a later attempt is told as flaky.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retries {
+    /// How many attempts at most after the first; `plimsoll run --retries` takes its place.
+    #[schemars(range(min = 1, max = 10))]
+    pub count: u32,
+    /// What a flaky check means (`fail` unless told).
+    #[serde(default)]
+    pub flaky: FlakyMeans,
+}
+
+/// What it means that a check passed in a later attempt only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FlakyMeans {
+    /// The check is red.
+    #[default]
+    Fail,
+    /// The check is green, with a note.
+    Allow,
 }
 
 /// What may run beside a case.

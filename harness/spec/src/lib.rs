@@ -23,7 +23,7 @@ pub mod validate;
 pub mod workload;
 
 pub use check::{Check, Subject};
-pub use document::{Concurrency, Document, KnownFailure, Metadata, Target, Test, Timeouts};
+pub use document::{Concurrency, Document, FlakyMeans, KnownFailure, Metadata, Retries, Target, Test, Timeouts};
 pub use fault::{Fault, Severity};
 pub use load::{Change, Loaded, LoadedDocument, Variant, load, not_utf8};
 pub use matcher::{Matcher, Op};

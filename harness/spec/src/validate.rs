@@ -53,6 +53,7 @@ pub fn validate(document: &Document, tree: &Node, whole: &Node, faults: &mut Vec
     let test = &document.spec;
     let spec = Place::of(tree).key("spec");
     checker.timeouts(test, &spec);
+    checker.retries(test, &spec);
     checker.requirements(&test.requires, &spec.key("requires"));
     for (name, workload) in &test.workloads {
         checker.workload(name, workload, &spec.key("workloads").key(name));
@@ -214,6 +215,18 @@ impl Checker<'_> {
                 let fault = Fault::new(place.key(key).extent, format!("a timeout of {span} makes no sense"));
                 self.fault(fault.hint("expected more than nothing and at most an hour"));
             }
+        }
+    }
+
+    fn retries(&mut self, test: &crate::Test, spec: &Place<'_>) {
+        if let Some(retries) = test.retries
+            && !(1..=10).contains(&retries.count)
+        {
+            let fault = Fault::new(
+                spec.key("retries").key("count").extent,
+                format!("{} retries make no sense", retries.count),
+            );
+            self.fault(fault.hint("expected 1 to 10, or no `retries` at all"));
         }
     }
 

@@ -186,14 +186,14 @@ pub struct Ending {
 impl Ending {
     /// The exit code (design: verdicts and exit codes). 2 is told by other means, and so is a run that was cut short.
     ///
-    /// 0 all passed · 1 a check failed, or passed against its known failure · 3 not measured · 4 nothing ran or everything
-    /// was skipped · 5 inconclusive · 6 more was skipped than may be · 7 unproven where proof is required. Of 3, 1, 7, 5, 6
+    /// 0 all passed · 1 a check failed, was flaky, or passed against its known failure · 3 not measured · 4 nothing ran or
+    /// everything was skipped · 5 inconclusive · 6 more was skipped than may be · 7 unproven where proof is required. Of 3, 1, 7, 5, 6
     /// and 4 the first wins.
     pub fn exit_code(&self) -> u8 {
         let tally = &self.tally;
         if tally.error > 0 {
             3
-        } else if tally.fail + tally.unexpected > 0 {
+        } else if tally.fail + tally.unexpected + tally.flaky > 0 {
             1
         } else if self.unproven > 0 {
             7
@@ -201,7 +201,7 @@ impl Ending {
             5
         } else if !self.overdrawn.is_empty() {
             6
-        } else if tally.pass + tally.known == 0 {
+        } else if tally.pass + tally.known + tally.flaky_allowed == 0 {
             4
         } else {
             0

@@ -180,7 +180,8 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CaseHeader {
-    /// Unique in the run: `test[limit=32Mi]@bundled`, with `+sabotage` if one is applied.
+    /// Unique in the run: `test[limit=32Mi]@bundled`, with `+sabotage` if one is applied, and `#2` behind it if it is
+    /// the second attempt.
     pub id: String,
     /// Name of the test.
     pub test: String,
@@ -209,6 +210,12 @@ pub struct CaseHeader {
     pub proving: bool,
     /// Its checks, in order.
     pub checks: Vec<CheckHeader>,
+    /// Which attempt at the case it is, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub attempt: u32,
+    /// A check that passes in a later attempt only is green, as the spec says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flaky_allowed: bool,
     /// When it began.
     pub t: f64,
 }
@@ -228,6 +235,14 @@ impl CaseHeader {
     pub fn broken_on_purpose(&self) -> bool {
         self.proving && (self.sabotage.is_some() || self.fault.is_some())
     }
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
 }
 
 /// What a check is, for reports.

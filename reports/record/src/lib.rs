@@ -3,6 +3,7 @@
 //! `spec` owns the format of what goes in, `record` the format of what comes out. A reader meets a newer version with a
 //! sentence and not with a guess.
 
+pub mod attempt;
 pub mod budget;
 pub mod event;
 pub mod proof;
@@ -11,6 +12,7 @@ pub mod samples;
 pub mod seen;
 pub mod verdict;
 
+pub use attempt::{Flaky, Ledger, LedgerCase, LedgerCheck, Settled, settle};
 pub use budget::{Account, Allowance, Ending, Overdrawn, SkipBudget, SkipLimit};
 pub use event::{CaseHeader, CheckHeader, Event, Host, SubjectInfo};
 pub use proof::{CheckProof, Depth, FaultEffect, FaultRow, ProofScore, Resolution, Standing};

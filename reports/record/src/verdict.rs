@@ -92,6 +92,12 @@ pub struct Tally {
     pub inconclusive: u64,
     /// Not measured.
     pub error: u64,
+    /// Passed only in a later attempt.
+    #[serde(default, skip_serializing_if = "zero")]
+    pub flaky: u64,
+    /// Passed only in a later attempt, which the spec allows.
+    #[serde(default, skip_serializing_if = "zero")]
+    pub flaky_allowed: u64,
     /// Not shown to be able to fail, where a proof is required.
     #[serde(default, skip_serializing_if = "zero")]
     pub unproven: u64,
@@ -114,6 +120,15 @@ impl Tally {
             (Verdict::Skip { after_step: true, .. }, _) => self.after += 1,
             (Verdict::Inconclusive { .. }, _) => self.inconclusive += 1,
             (Verdict::Error { .. }, _) => self.error += 1,
+        }
+    }
+
+    /// Counts what the attempts at a check came to.
+    pub fn settle(&mut self, settled: &crate::Settled<'_>, known: bool) {
+        match settled.flaky {
+            Some(flaky) if flaky.allowed => self.flaky_allowed += 1,
+            Some(_) => self.flaky += 1,
+            None => self.count(settled.verdict, known),
         }
     }
 }
