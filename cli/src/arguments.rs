@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use harness::plan::LabelSelector;
 use record::SkipLimit;
-use reports::Format;
+use reports::{CompareFormat, Format};
 
 /// A declarative testing and benchmarking harness for container stacks.
 ///
@@ -36,6 +36,19 @@ pub(crate) enum Verb {
     Judge(Judge),
     /// Print a recorded run as a report.
     Report(Report),
+    /// Run specs on several subjects and tell what these disagree about, with what was seen on each side.
+    ///
+    /// In place of specs it takes one recorded run (id, path of its `run.jsonl` or directory, or `last`); then nothing runs.
+    ///
+    /// Exit codes are those of `run`: 0 if nothing failed beyond the known failures, so that the subjects agree or known
+    /// failures account for what they disagree about; 1 if subjects disagree beyond that, or a check failed on all of
+    /// them. 4, too, if no check was looked at on two subjects.
+    Compare(Compare),
+    /// Print what became of checks in earlier runs on this machine.
+    ///
+    /// Each `run` adds its verdicts to `history.db` beside its runs; cases under sabotage and interrupted runs are left out.
+    /// The newest 20 runs are kept, and older ones as long as there are no more than 200 000 verdicts.
+    History(History),
     /// Print which checks changed their verdict from one run to another; 1 if a check is worse.
     Diff(Diff),
     /// Tell why checks of a recorded run failed, or hold: who asked for what, and what the kernel showed; needs no root.
@@ -78,7 +91,8 @@ pub(crate) struct Selection {
     /// Only cases by this name: `TEST`, `TEST.CASE`, `TEST.CASE.CHECK` or a case's id, with `*` and `?`; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<String>,
-    /// What is under test: `bundled`, or `oci:ARGV…` for any OCI runtime; may be repeated.
+    /// What is under test: `bundled`, or `oci:ARGV…` for any OCI runtime, called by the name of its program or as in
+    /// `NAME=oci:ARGV…`; may be repeated.
     #[arg(long = "subject", value_name = "SUBJECT", default_value = "bundled")]
     pub(crate) subjects: Vec<String>,
     /// Put this fault of the specs' `sabotage` into the set-up; tests without it are not selected.
@@ -98,6 +112,18 @@ fn selectors(text: &str) -> Result<Selectors, harness::plan::ParseSelector> {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+    #[command(flatten)]
+    pub(crate) report: ReportForm,
+    /// Write a report to a file, too; may be repeated.
+    #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
+    pub(crate) outputs: Vec<Output>,
+}
+
+/// How cases are run.
+#[derive(Debug, Args)]
+pub(crate) struct Driving {
     /// Cases side by side at most (the number of CPUs unless told).
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
@@ -128,11 +154,45 @@ pub(crate) struct Run {
     /// Begin the cases in an order shuffled by this number.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
     #[command(flatten)]
-    pub(crate) report: ReportForm,
-    /// Write a report to a file, too; may be repeated.
-    #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
-    pub(crate) outputs: Vec<Output>,
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) driving: Driving,
+    /// Format on standard output: `table`, `json`, `junit` or `markdown`.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: CompareFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Only checks by this name: `TEST`, `TEST.CASE` or `TEST.CASE.CHECK`, with `*` and `?`; what stands out of all, unless
+    /// told.
+    pub(crate) check: Option<String>,
+    /// Format: `table` or `json`.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: HistoryForm,
+    /// Runs listed of each check at most; JSON has all.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(crate) last: usize,
+    /// Add a recorded run (id, path of its `run.jsonl` or directory, or `last`); may be repeated.
+    #[arg(long = "import", value_name = "RUN", conflicts_with_all = ["check", "keep"])]
+    pub(crate) imports: Vec<String>,
+    /// Forget all but so many of the newest runs.
+    #[arg(long, value_name = "RUNS", conflicts_with = "check")]
+    pub(crate) keep: Option<usize>,
+}
+
+/// A form in which a past is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum HistoryForm {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 #[derive(Debug, Args)]

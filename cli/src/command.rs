@@ -1,10 +1,12 @@
 //! One file for each command: it calls one stage and answers an exit code.
 
 mod check;
+mod compare;
 mod completions;
 mod diff;
 mod explain;
 mod gc;
+mod history;
 mod judge;
 mod man;
 mod plan;
@@ -41,6 +43,8 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
         Verb::Report(report) => report::report(&report, &state, streams),
         Verb::Diff(diff) => diff::diff(&diff, &state, streams),
         Verb::Explain(explain) => explain::explain(&explain, &state, streams),
+        Verb::Compare(compare) => compare::compare(&compare, &state, streams),
+        Verb::History(asked) => history::history(&asked, &state, streams),
         Verb::Gc => gc::gc(&state, streams),
         Verb::Schema => schema::schema(streams),
         Verb::Completions(completions) => completions::completions(&completions, streams),

@@ -60,6 +60,15 @@ pub(crate) enum Error {
     /// The program cannot find itself.
     #[error("failed to find this program's own executable")]
     Own(#[source] io::Error),
+    /// The history cannot be used.
+    #[error(transparent)]
+    History(#[from] history::Error),
+    /// Nothing ran here.
+    #[error("there is no history `{}`", .0.display())]
+    NoHistory(PathBuf),
+    /// Nothing ran by this name.
+    #[error("no check in the history is called `{0}`")]
+    NoPast(String),
     /// There is no such command to tell about.
     #[error("there is no command `{0}`")]
     NoSuchCommand(String),
@@ -78,8 +87,16 @@ impl Error {
             | Self::RecordedSpec(_)
             | Self::RecordedCase(_)
             | Self::NoSuchCheck(_)
+            | Self::Report(reports::ReportError::OneSubject)
             | Self::NoSuchCommand(_) => 2,
-            Self::Run(_) | Self::Store(_) | Self::Collect(_) | Self::Report(_) | Self::Write(_) | Self::Own(_) => 3,
+            Self::NoHistory(_) | Self::NoPast(_) => 4,
+            Self::History(_)
+            | Self::Run(_)
+            | Self::Store(_)
+            | Self::Collect(_)
+            | Self::Report(_)
+            | Self::Write(_)
+            | Self::Own(_) => 3,
         }
     }
 
@@ -90,8 +107,14 @@ impl Error {
             Self::NoSuchCheck(_) => Some("`TEST.CHECK`, or the id of a case and `.CHECK`; `plimsoll report` lists the cases"),
             Self::Discover(_) => Some("name spec files, or folders with `*.yaml` files below them"),
             Self::RecordedSpec(_) | Self::RecordedCase(_) => Some("judge it with the version that recorded it"),
+            Self::SameSubject(_) => Some("give one of them a name: `--subject NAME=oci:ARGV…`"),
+            Self::NoHistory(_) => Some("`plimsoll run` makes it, and `plimsoll history --import RUN`"),
+            Self::NoPast(_) => Some("`TEST`, `TEST.CASE` or `TEST.CASE.CHECK`, with `*` and `?`"),
+            Self::Report(reports::ReportError::OneSubject) => {
+                Some("name two at least, such as `--subject bundled --subject oci:runc`, or a run that had two")
+            }
             Self::Subject(_)
-            | Self::SameSubject(_)
+            | Self::History(_)
             | Self::Run(_)
             | Self::Store(_)
             | Self::Collect(_)

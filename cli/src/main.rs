@@ -7,6 +7,7 @@ mod arguments;
 mod command;
 mod complaint;
 mod error;
+mod past;
 mod progress;
 mod stored_run;
 mod streams;

@@ -99,6 +99,8 @@ impl Progress {
             | Event::Evidence { .. }
             | Event::Proof(_)
             | Event::ProofScore(_)
+            | Event::Drift(_)
+            | Event::Vanished(_)
             | Event::RunEnd { .. } => {}
         }
     }

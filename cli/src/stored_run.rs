@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use harness::plan::SpecFile;
 use record::Event;
 
 use crate::error::Error;
@@ -31,7 +32,22 @@ pub(crate) fn read(run: &str, state: &Path) -> Result<StoredRun, Error> {
     Ok(StoredRun { path, events })
 }
 
-fn find(run: &str, state: &Path) -> Option<PathBuf> {
+/// The spec files in a record, read again.
+pub(crate) fn specs(recorded: &[Event]) -> Vec<SpecFile> {
+    let specs = recorded.iter().filter_map(|event| match event {
+        Event::Spec { file, sha256, text } => Some(SpecFile {
+            path: file.clone(),
+            sha256: sha256.clone(),
+            loaded: spec::load(text, file),
+            text: text.clone(),
+        }),
+        _ => None,
+    });
+    specs.collect()
+}
+
+/// Where the record of a run lies that is named by id, path or `last`.
+pub(crate) fn find(run: &str, state: &Path) -> Option<PathBuf> {
     let runs = state.join("runs");
     if run == "last" {
         return last(&runs);

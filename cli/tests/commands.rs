@@ -411,6 +411,62 @@ fn a_diff_names_what_changed_and_fails_when_it_is_worse() {
 }
 
 #[test]
+fn recorded_runs_are_imported_into_the_history_once() {
+    let folder = Folder::new();
+    folder.plimsoll(&["history"]).ends(4).complains("there is no history");
+    assert!(!folder.path().join(".plimsoll").exists());
+    folder.record("0001", 137, Some(3));
+    folder
+        .plimsoll(&["history", "--import", "1", "--import", "last"])
+        .ends(0)
+        .says("2 verdicts\n")
+        .says("in the history already\n");
+    folder
+        .plimsoll(&["history", "lifecycle.k*"])
+        .ends(0)
+        .says("lifecycle › killed\n  bundled: passed 0 of 1 (0 %")
+        .says("2026-01-02T03:04:05Z  0001  bundled  error  12ms  m\n");
+    folder
+        .plimsoll(&["history", "nothing"])
+        .ends(4)
+        .complains("no check in the history is called `nothing`");
+    folder
+        .plimsoll(&["history", "--import", "77"])
+        .ends(2)
+        .complains("there is no run `77`");
+    let told = folder.plimsoll(&["history", "--format", "json"]);
+    let overview: Value = serde_json::from_str(&told.ends(0).out).unwrap();
+    assert_eq!((&overview["runs"], &overview["checks"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn a_comparison_of_a_record_needs_no_root_and_two_subjects() {
+    let folder = Folder::new();
+    folder.record("0001", 137, Some(3));
+    folder
+        .plimsoll(&["compare", "last"])
+        .ends(2)
+        .complains("a comparison needs two");
+    let path = folder.path().join(".plimsoll/runs/0001/run.jsonl");
+    let text = fs_err::read_to_string(&path).unwrap();
+    let two = text.replace(
+        "\"subjects\":[",
+        "\"subjects\":[{\"name\":\"runc\",\"argv\":[\"runc\"],\"version\":\"\"},",
+    );
+    assert_ne!(two, text);
+    let elsewhere = folder.write("elsewhere.jsonl", two);
+    folder
+        .plimsoll(&["compare", elsewhere.to_str().unwrap()])
+        .ends(3)
+        .says("the subjects disagree about nothing")
+        .says("not measured or not decided somewhere");
+    folder
+        .plimsoll(&["run", "--subject", "host=oci:/bin/sh"])
+        .ends(2)
+        .complains("`host` cannot name a subject");
+}
+
+#[test]
 fn a_schema_a_script_and_a_page_are_printed() {
     let folder = Folder::new();
     let told = folder.plimsoll(&["schema"]);

@@ -319,6 +319,13 @@ pub(crate) fn case(
     }
 }
 
+/// Ids of all checks of a test, in order.
+pub fn checks(test: &Test) -> impl Iterator<Item = &str> {
+    steps(test)
+        .flat_map(|step| &step.expect)
+        .map(|check| check.id.value.as_str())
+}
+
 pub(crate) fn steps(test: &Test) -> impl Iterator<Item = &Step> {
     [&test.setup, &test.steps, &test.teardown, &test.on_failure]
         .into_iter()

@@ -597,7 +597,7 @@ fn guarded(
     let teardown = timeouts.teardown.map_or(Duration::from_secs(10), |t| t.0);
     let job = Job {
         // A runtime that refuses a hybrid host gets to see the version 1 part of it.
-        hide_unified: subject.name == "crun",
+        hide_unified: subject.argv.iter().any(|word| word.rsplit('/').next() == Some("crun")),
         token: format!(
             "{}-{}-{index}-{}",
             shared.home.token, shared.home.id, case.header.attempt

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A subject on its command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// `bundled`, or the file name of the program.
+    /// `bundled`, the file name of the program, or the name that was given with it.
     pub name: String,
     /// Program and leading arguments.
     pub argv: Vec<String>,
@@ -17,8 +17,11 @@ pub struct Subject {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Neither `bundled` nor `oci:…`.
-    #[error("unknown subject `{0}`: expected `bundled` or `oci:ARGV…`")]
+    #[error("unknown subject `{0}`: expected `bundled`, `oci:ARGV…` or `NAME=oci:ARGV…`")]
     Unknown(String),
+    /// The name in front of `=` cannot be part of the id of a case.
+    #[error("`{0}` cannot name a subject: expected letters, digits, `-`, `_` and `.`, but not `host`")]
+    Name(String),
     /// `oci:` and nothing behind it.
     #[error("`oci:` names no runtime: expected `oci:ARGV…`, such as `oci:runc`")]
     Empty,
@@ -31,7 +34,7 @@ pub enum ParseError {
 }
 
 impl Subject {
-    /// Reads `bundled` or `oci:ARGV…`, words split as a shell does. `own` is this program's executable, `path` the
+    /// Reads `bundled`, `oci:ARGV…` or `NAME=oci:ARGV…`, words split as a shell does. `own` is this program's executable, `path` the
     /// value of `PATH`.
     ///
     /// # Errors
@@ -43,13 +46,23 @@ impl Subject {
                 argv: vec![own.display().to_string(), "oci".into()],
             });
         }
-        let line = text
+        let (given, rest) = match text.split_once("=oci:") {
+            Some((name, _)) if !name.starts_with("oci:") => (Some(name), &text[name.len() + 1..]),
+            Some(_) | None => (None, text),
+        };
+        let line = rest
             .strip_prefix("oci:")
             .ok_or_else(|| ParseError::Unknown(text.into()))?;
+        if let Some(name) = given {
+            let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if name.is_empty() || !name.chars().all(fits) || name == crate::plan::HOST {
+                return Err(ParseError::Name(name.into()));
+            }
+        }
         let mut argv = split(line).ok_or_else(|| ParseError::Quote(line.into()))?;
         let program = argv.first_mut().ok_or(ParseError::Empty)?;
         *program = found(program, path).ok_or_else(|| ParseError::NotFound(program.clone()))?;
-        let name = name(&argv).to_owned();
+        let name = given.unwrap_or_else(|| name(&argv)).to_owned();
         Ok(Self { name, argv })
     }
 }
@@ -144,6 +157,20 @@ mod tests {
         assert_eq!(name("oci:/bin/sh saboteur --fault none -- /usr/sbin/runc"), "runc");
         assert_eq!(name("oci:/bin/sh saboteur --fault none -- /p/plimsoll oci"), "bundled");
         assert_eq!(name("oci:/bin/sh saboteur"), "saboteur");
+    }
+
+    #[test]
+    fn a_subject_may_be_given_another_name() {
+        let parse = |text: &str| Subject::parse(text, Path::new("/p"), "");
+        let subject = parse("left=oci:/bin/sh -c a=oci:b").unwrap();
+        assert_eq!((subject.name.as_str(), subject.argv.len()), ("left", 3));
+        assert_eq!(parse("oci:/bin/sh a=oci:b").unwrap().name, "sh");
+        for name in ["host", "", "a b", "a@b"] {
+            assert_eq!(
+                parse(&format!("{name}=oci:/bin/sh")),
+                Err(ParseError::Name(name.into()))
+            );
+        }
     }
 
     #[test]

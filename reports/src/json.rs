@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use record::{Flaky, Host, Overdrawn, ProofScore, SubjectInfo, Tally, Verdict};
+use record::{Drift, Flaky, Host, Overdrawn, ProofScore, SubjectInfo, Tally, Vanished, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,6 +31,10 @@ struct Document<'a> {
     /// How many checks were shown to be able to fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<ProofScore>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    drift: &'a [&'a Drift],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    vanished: &'a [&'a Vanished],
     cases: Vec<CaseDocument<'a>>,
 }
 
@@ -133,6 +137,8 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
         tally: run.tally,
         overdrawn: run.overdrawn(),
         proof: run.proof,
+        drift: &run.drifts,
+        vanished: &run.vanished,
         cases,
     };
     let mut text = serde_json::to_string_pretty(&document).map_err(ReportError::Json)?;

@@ -9,11 +9,16 @@ use record::Verdict;
 
 use crate::{
     ReportError,
+    drift::{ran_before, vanished},
     run::{Case, Outcome, Run, told},
     table::{flaky_text, rerun, same_cause},
 };
 
-pub(crate) fn junit(run: &Run<'_>) -> Result<String, ReportError> {
+/// `disagrees` says what other subjects came to, if it is not the same.
+pub(crate) fn junit(
+    run: &Run<'_>,
+    disagrees: &dyn Fn(&Case<'_>, &Outcome<'_>) -> Option<String>,
+) -> Result<String, ReportError> {
     let mut report = Report::new("plimsoll");
     if let Some(took) = run.took {
         report.set_time(Duration::from_secs_f64(took.max(0.0) / 1000.0));
@@ -31,7 +36,11 @@ pub(crate) fn junit(run: &Run<'_>) -> Result<String, ReportError> {
         for case in run.cases.iter().filter(|case| case.header.subject == name) {
             time += case.took.map_or(0.0, |(took, _)| took);
             for outcome in &case.outcomes {
-                suite.add_test_case(test_case(run, case, outcome));
+                let mut test = test_case(run, case, outcome);
+                if let Some(words) = disagrees(case, outcome) {
+                    test.add_property(("disagrees", words.as_str()));
+                }
+                suite.add_test_case(test);
             }
         }
         suite.set_time(Duration::from_secs_f64(time.max(0.0) / 1000.0));
@@ -44,6 +53,9 @@ pub(crate) fn junit(run: &Run<'_>) -> Result<String, ReportError> {
         suite.add_property(("cgroup", run.host.cgroup.as_str()));
         if let Some(proof) = &run.proof {
             suite.add_property(("proof", crate::proof::sentence(proof).as_str()));
+        }
+        for line in vanished(run) {
+            suite.add_property(("vanished", line.as_str()));
         }
         report.add_test_suite(suite);
     }
@@ -106,7 +118,8 @@ fn test_case(run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>) -> TestCase 
         ),
         Some(Verdict::Skip { requirement, seen, .. }) => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("{requirement} ({seen})"));
+            let drift = run.drift(case, outcome).map(|drift| format!("; {}", ran_before(drift)));
+            status.set_message(format!("{requirement} ({seen}){}", drift.unwrap_or_default()));
             status
         }
         Some(Verdict::Inconclusive { n, more, .. }) => failed(

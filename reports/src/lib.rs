@@ -1,8 +1,11 @@
-//! Reports from one record: terminal table, JSON, JUnit XML, TAP 14; and the difference between two records.
+//! Reports from one record: terminal table, JSON, JUnit XML, TAP 14; the difference between two records, and what
+//! the subjects of one disagree about.
 //!
 //! Everything here is a pure function of the events of a `run.jsonl`: no files, no clock.
 
+mod compare;
 mod diff;
+mod drift;
 mod json;
 mod junit;
 pub mod proof;
@@ -14,7 +17,9 @@ use std::{fmt, str::FromStr};
 
 use record::Event;
 
+pub use compare::{CompareFormat, Compared, UnknownCompareFormat, compare};
 pub use diff::{Difference, diff};
+pub use drift::drift;
 pub use run::{Case, Outcome, Run, Word};
 pub use table::Look;
 
@@ -38,6 +43,9 @@ pub enum ReportError {
     /// The events are not those of a run.
     #[error("the record does not begin with a `run` event")]
     NotARun,
+    /// There is nothing to compare.
+    #[error("the run has one subject, and a comparison needs two")]
+    OneSubject,
     /// The document cannot be serialised.
     #[error("failed to write the report as JSON")]
     Json(#[source] serde_json::Error),
@@ -91,7 +99,7 @@ pub fn render(format: Format, events: &[Event], look: &Look) -> Result<String, R
     match format {
         Format::Table => Ok(table::table(&run, look)),
         Format::Json => json::json(&run),
-        Format::Junit => junit::junit(&run),
+        Format::Junit => junit::junit(&run, &|_, _| None),
         Format::Tap => Ok(tap::tap(&run)),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use record::{
-    Account, CaseHeader, CheckHeader, Event, Flaky, Host, Overdrawn, ProofScore, SkipBudget, SubjectInfo, Tally,
-    Verdict, settle,
+    Account, CaseHeader, CheckHeader, Drift, Event, Flaky, Host, Overdrawn, ProofScore, SkipBudget, SubjectInfo, Tally,
+    Vanished, Verdict, settle,
 };
 
 /// A run.
@@ -24,6 +24,10 @@ pub struct Run<'a> {
     pub cases: Vec<Case<'a>>,
     /// Counts of the verdicts.
     pub tally: Tally,
+    /// Checks that are skipped although they ran on this machine before.
+    pub drifts: Vec<&'a Drift>,
+    /// Checks that are gone from their spec files.
+    pub vanished: Vec<&'a Vanished>,
     /// How many checks may be skipped.
     pub skip_budget: &'a SkipBudget,
     /// How many of its checks were shown to be able to fail; `None` if nobody asked.
@@ -205,6 +209,8 @@ impl<'a> Run<'a> {
             subjects,
             cases: Vec::new(),
             tally: Tally::default(),
+            drifts: Vec::new(),
+            vanished: Vec::new(),
             skip_budget,
             proof: None,
             exit: None,
@@ -248,6 +254,8 @@ impl<'a> Run<'a> {
                         case.leftovers.extend(leftovers.iter().map(String::as_str));
                     }
                 }
+                Event::Drift(drift) => run.drifts.push(drift),
+                Event::Vanished(vanished) => run.vanished.push(vanished),
                 Event::RunEnd { exit, took, .. } => {
                     run.exit = Some(*exit);
                     run.took = Some(*took);
@@ -317,6 +325,12 @@ impl<'a> Run<'a> {
             }
         }
         account.overdrawn()
+    }
+
+    /// That a check ran on this machine before, if it is skipped now.
+    pub fn drift(&self, case: &Case<'_>, outcome: &Outcome<'_>) -> Option<&'a Drift> {
+        let here = |drift: &&&Drift| drift.case == case.header.id && drift.check == outcome.id;
+        self.drifts.iter().find(here).copied()
     }
 
     /// Every check with its case.

@@ -8,7 +8,10 @@ use tabled::{
     settings::{Alignment, Padding, Style, object::Columns},
 };
 
-use crate::run::{Case, Outcome, Run, Word};
+use crate::{
+    drift::drift_lines,
+    run::{Case, Outcome, Run, Word},
+};
 
 /// How the table looks.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,7 @@ pub(crate) fn table(run: &Run<'_>, look: &Look) -> String {
     leftovers(&mut out, run);
     known(&mut out, run, look);
     skips(&mut out, run, look);
+    drifts(&mut out, run, look);
     foot(&mut out, run, look);
     out
 }
@@ -54,7 +58,7 @@ pub(crate) fn duration(milliseconds: f64) -> String {
     }
 }
 
-fn paint(word: Word, text: &str, look: &Look) -> String {
+pub(crate) fn paint(word: Word, text: &str, look: &Look) -> String {
     if !look.colour {
         return text.to_owned();
     }
@@ -255,12 +259,22 @@ pub(crate) fn rerun(run: &Run<'_>, case: &Case<'_>) -> String {
         .map_or(case.header.id.as_str(), |(id, _)| id);
     let _ = write!(command, " --only {}", shell(id));
     if let Some(subject) = run.subjects.iter().find(|s| s.name == case.header.subject)
-        && subject.name != "bundled"
+        && (subject.name != "bundled" || subject.argv.len() != 2)
     {
+        let program = subject
+            .argv
+            .first()
+            .map_or("", |program| program.rsplit('/').next().unwrap_or(program));
+        let name = if program == subject.name {
+            String::new()
+        } else {
+            format!("{}=", subject.name)
+        };
+        let argv: Vec<String> = subject.argv.iter().map(|word| shell(word)).collect();
         let _ = write!(
             command,
             " --subject {}",
-            shell(&format!("oci:{}", subject.argv.join(" ")))
+            shell(&format!("{name}oci:{}", argv.join(" ")))
         );
     }
     if let Some(sabotage) = &case.header.sabotage {
@@ -347,7 +361,18 @@ fn skips(out: &mut String, run: &Run<'_>, look: &Look) {
     }
 }
 
-fn listed(checks: &[String]) -> String {
+fn drifts(out: &mut String, run: &Run<'_>, look: &Look) {
+    let lines = drift_lines(run);
+    if !lines.is_empty() {
+        let title = paint(Word::Inconclusive, "DRIFT", look);
+        let _ = writeln!(out, "\n{title}  looked at before and not now");
+    }
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
+}
+
+pub(crate) fn listed(checks: &[String]) -> String {
     const SHOWN: usize = 4;
     let mut text = checks.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if checks.len() > SHOWN {

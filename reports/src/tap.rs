@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use record::{Flaky, Verdict};
 
 use crate::{
+    drift::{ran_before, vanished},
     run::{Case, Outcome, Run, Word, told},
     table::rerun,
 };
@@ -25,6 +26,9 @@ pub(crate) fn tap(run: &Run<'_>) -> String {
             Word::Flaky | Word::Inconclusive | Word::Unexpected | Word::Fail | Word::Error => ("not ok", ""),
         };
         let _ = writeln!(out, "{word} {} - {}{directive}", n + 1, escaped(&case.header.id));
+    }
+    for line in vanished(run) {
+        let _ = writeln!(out, "# vanished: {}", one_line(&line));
     }
     if let Some(proof) = &run.proof {
         let _ = writeln!(out, "# {}", crate::proof::sentence(proof));
@@ -69,6 +73,7 @@ fn point(out: &mut String, run: &Run<'_>, case: &Case<'_>, n: usize, outcome: &O
         Some(Verdict::Skip { requirement, seen, .. }) => {
             directive = format!(" # SKIP {}", one_line(requirement));
             yaml.push(("observed", seen.clone()));
+            yaml.extend(run.drift(case, outcome).map(|drift| ("drift", ran_before(drift))));
         }
         Some(Verdict::Inconclusive { n, more, .. }) => {
             yaml.push(("message", format!("{n} samples do not decide")));

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use record::Event;
-use reports::{Format, Look, diff, render};
+use reports::{CompareFormat, Format, Look, diff, render};
 
 fn fixture() -> Vec<Event> {
     events("run.jsonl")
@@ -169,6 +169,79 @@ fn junit_tells_flaky_failures_to_whom_knows_them() {
     assert_eq!(text.matches("<flakyFailure").count(), 3, "{text}");
     assert_eq!(text.matches("<flakyError").count(), 1, "{text}");
     assert_eq!(text.matches("<rerunFailure").count(), 2, "{text}");
+}
+
+#[test]
+fn subjects_are_compared_disagreements_first_in_every_format() {
+    let events = events("subjects.jsonl");
+    for (format, name) in [
+        (CompareFormat::Table, "compare.txt"),
+        (CompareFormat::Json, "compare.json"),
+        (CompareFormat::Junit, "compare.xml"),
+        (CompareFormat::Markdown, "compare.md"),
+    ] {
+        let compared = reports::compare(format, &events, &Look::default()).unwrap();
+        assert_eq!((compared.disagreements, compared.exit), (2, 3));
+        compare(name, &compared.text);
+    }
+}
+
+#[test]
+fn a_comparison_needs_two_subjects_and_a_run_that_ended() {
+    let look = Look::default();
+    let told = |events: &[Event]| reports::compare(CompareFormat::Table, events, &look);
+    assert!(matches!(
+        told(&events("attempts.jsonl")),
+        Err(reports::ReportError::OneSubject)
+    ));
+    let mut cut = events("subjects.jsonl");
+    cut.pop();
+    assert_eq!(told(&cut).unwrap().exit, 3);
+    // Nothing that two subjects were asked.
+    let ended = cut.pop().into_iter().chain([Event::RunEnd {
+        exit: 0,
+        tally: record::Tally::default(),
+        took: 1.0,
+    }]);
+    let mut one: Vec<Event> = cut.into_iter().chain(ended).collect();
+    one.retain(|event| match event {
+        Event::Case(header) => header.subject == "bundled",
+        _ => true,
+    });
+    assert_eq!(told(&one).unwrap().exit, 4);
+}
+
+#[test]
+fn disagreements_that_are_known_do_not_fail_and_others_do() {
+    let mut all = events("subjects.jsonl");
+    if let Some(Event::RunEnd { exit, .. }) = all.last_mut() {
+        *exit = 0;
+    }
+    let exit = |events: &[Event]| {
+        reports::compare(CompareFormat::Table, events, &Look::default())
+            .unwrap()
+            .exit
+    };
+    assert_eq!(exit(&all), 1);
+    all.retain(|event| !matches!(event, Event::Verdict { check, .. } if check == "killed"));
+    assert_eq!(exit(&all), 0);
+}
+
+#[test]
+fn drift_is_told_in_every_format() {
+    let events = events("subjects.jsonl");
+    for (format, name) in [(Format::Table, "drift.txt"), (Format::Tap, "drift.tap")] {
+        compare(name, &render(format, &events, &Look::default()).unwrap());
+    }
+    let lines = reports::drift(&events);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let json = render(Format::Json, &events, &Look::default()).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(document["drift"].as_array().unwrap().len(), 2);
+    assert_eq!(document["vanished"][0]["check"], "sometimes");
+    let junit = render(Format::Junit, &events, &Look::default()).unwrap();
+    assert!(junit.contains("; ran here last in 0040 of"), "{junit}");
+    assert!(junit.contains("name=\"vanished\""), "{junit}");
 }
 
 #[test]

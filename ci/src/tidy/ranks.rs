@@ -20,6 +20,7 @@ const MAY_STAND_ON: [(&str, &[&str]); 10] = [
     ("image", &["sys"]),
     ("oci-runtime-client", &["sys"]),
     ("reports", &["record"]),
+    ("history", &["record"]),
     (
         "harness",
         &[

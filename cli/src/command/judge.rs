@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use harness::plan::{self, Case, SpecFile};
+use harness::plan::{self, Case};
 use record::{CaseHeader, Ending, Event, Ledger, SkipBudget, Tally};
 
 use super::{OFFERED, tell};
@@ -77,6 +77,8 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             | Event::Broken { .. }
             | Event::Unmet { .. }
             | Event::Evidence { .. }
+            | Event::Drift(_)
+            | Event::Vanished(_)
             | Event::Proof(_)
             | Event::ProofScore(_) => events.push(event.clone()),
         }
@@ -134,6 +136,8 @@ fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
             Event::Run { .. }
             | Event::Spec { .. }
             | Event::Case(_)
+            | Event::Drift(_)
+            | Event::Vanished(_)
             | Event::Proof(_)
             | Event::ProofScore(_)
             | Event::CaseEnd { .. }
@@ -145,31 +149,11 @@ fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
 
 /// Every recorded case with the spec that it comes of, by id.
 pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
-    let mut files = Vec::new();
-    let mut subjects = Vec::new();
-    for event in recorded {
-        match event {
-            Event::Run { subjects: all, .. } => subjects.extend(all.iter().map(|subject| subject.name.clone())),
-            Event::Spec { file, sha256, text } => files.push(SpecFile {
-                path: file.clone(),
-                sha256: sha256.clone(),
-                loaded: spec::load(text, file),
-                text: text.clone(),
-            }),
-            Event::Case(_)
-            | Event::Step { .. }
-            | Event::Act { .. }
-            | Event::Look { .. }
-            | Event::Broken { .. }
-            | Event::Unmet { .. }
-            | Event::Evidence { .. }
-            | Event::Verdict { .. }
-            | Event::Proof(_)
-            | Event::ProofScore(_)
-            | Event::CaseEnd { .. }
-            | Event::RunEnd { .. } => {}
-        }
-    }
+    let files = stored_run::specs(recorded);
+    let subjects: Vec<String> = match recorded.first() {
+        Some(Event::Run { subjects, .. }) => subjects.iter().map(|subject| subject.name.clone()).collect(),
+        Some(_) | None => Vec::new(),
+    };
     let everything = plan::Selection {
         sabotage: plan::Sabotaging::Prove(plan::Breadth::SetUp),
         ..plan::Selection::default()

@@ -1,7 +1,9 @@
 //! `plimsoll run`: drive, observe, judge and record.
 
 use std::{
+    cell::RefCell,
     num::NonZero,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -10,18 +12,76 @@ use harness::{
     plan::{Breadth, Case, Sabotaging},
     prove::Store,
 };
-use record::{Event, ProofScore, SkipBudget, Tally};
+use record::{Event, Ledger, ProofScore, SkipBudget, Tally};
 use reports::{Look, render};
 
 use super::{OFFERED, asked, planned, subjects, tell};
-use crate::{arguments::Run, complaint::counted, error::Error, progress::Progress, streams::Streams};
+use crate::{
+    arguments::{Driving, Run, Selection},
+    complaint::counted,
+    error::Error,
+    past::Keeper,
+    progress::Progress,
+    streams::Streams,
+};
 
 pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
+    let driven = match drive(&run.selection, &run.driving, state, streams)? {
+        ControlFlow::Continue(driven) => driven,
+        ControlFlow::Break(code) => return Ok(code),
+    };
+    let Driven {
+        summary,
+        events,
+        record,
+    } = &driven;
+    if run.report.format != reports::Format::Table {
+        for limit in &summary.ending.overdrawn {
+            streams.err(&format!("skip budget exceeded: {limit}"));
+        }
+    }
+    // A report that cannot be written is told after the others are.
+    let mut failed = None;
+    for output in &run.outputs {
+        let look = Look {
+            passes: run.report.verbose,
+            record: Some(record.display().to_string()),
+            colour: false,
+        };
+        let written = render(output.format, events, &look)
+            .map_err(Error::from)
+            .and_then(|text| fs_err::write(&output.file, text).map_err(Error::Write));
+        failed = failed.or(written.err());
+    }
+    tell(events, &run.report, Some(record), streams)?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(summary.exit),
+    }
+}
+
+/// What was run.
+pub(super) struct Driven {
+    pub(super) summary: harness::Summary,
+    /// Those of its events that reports need.
+    pub(super) events: Vec<Event>,
+    /// Where its record lies.
+    pub(super) record: PathBuf,
+}
+
+/// Runs the cases of a selection, with all that is told of it while it goes on. Breaks with an exit code if there is
+/// nothing to run.
+pub(super) fn drive(
+    selection: &Selection,
+    driving: &Driving,
+    state: &Path,
+    streams: &mut Streams,
+) -> Result<ControlFlow<u8, Driven>, Error> {
     let own = std::env::current_exe().map_err(Error::Own)?;
-    let subjects = subjects(&run.selection, &own)?;
+    let subjects = subjects(selection, &own)?;
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
-    let Some((plan, files)) = planned(&run.selection, &names, streams)? else {
-        return Ok(2);
+    let Some((plan, files)) = planned(selection, &names, streams)? else {
+        return Ok(ControlFlow::Break(2));
     };
     let mut cases = plan.cases;
     if cases.is_empty() {
@@ -29,29 +89,30 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
             "nothing selected: {} not asked for or not for this subject",
             counted(plan.not_selected, "case")
         ));
-        return Ok(4);
+        return Ok(ControlFlow::Break(4));
     }
-    if let Some(seed) = run.seed {
+    if let Some(seed) = driving.seed {
         shuffle(&mut cases, seed);
     }
     collect_garbage(state, streams);
     let mut progress = Progress::new(cases.len(), streams);
+    let mut keeper = Keeper::new(state, &files);
     let options = Options {
         cases,
         files,
         subjects,
-        jobs: run.jobs.map_or_else(
+        jobs: driving.jobs.map_or_else(
             || std::thread::available_parallelism().map_or(1, NonZero::get),
             usize::from,
         ),
-        timeout: run.timeout,
-        retries: run.retries,
-        fail_fast: run.fail_fast,
+        timeout: driving.timeout,
+        retries: driving.retries,
+        fail_fast: driving.fail_fast,
         skip_budget: SkipBudget {
-            strict: run.strict,
-            limits: run.max_skips.clone(),
+            strict: driving.strict,
+            limits: driving.max_skips.clone(),
         },
-        keep: run.keep,
+        keep: driving.keep,
         state: state.to_owned(),
         own,
         argv: argv(),
@@ -59,22 +120,27 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
     };
     let mut events: Vec<Event> = Vec::new();
     let names: Vec<String> = options.subjects.iter().map(|subject| subject.name.clone()).collect();
+    let ledger = RefCell::new(Ledger::default());
     let mut unknown_proof = None;
-    let mut epilogue = |tally: &mut Tally| match proof(run, &options, &names, state) {
-        Ok(score) => {
-            if run.require_proof {
-                tally.unproven = score.unproven + score.unknown;
+    let mut epilogue = |tally: &mut Tally| {
+        let mut last = keeper.drift(&ledger.borrow());
+        match proof(selection, &options, &names, state) {
+            Ok(score) => {
+                if driving.require_proof {
+                    tally.unproven = score.unproven + score.unknown;
+                }
+                last.push(Event::ProofScore(score));
             }
-            vec![Event::ProofScore(score)]
+            Err(error) => {
+                unknown_proof = Some(error);
+                tally.unproven = u64::from(driving.require_proof);
+            }
         }
-        Err(error) => {
-            unknown_proof = Some(error);
-            tally.unproven = u64::from(run.require_proof);
-            Vec::new()
-        }
+        last
     };
     let mut hear = |event: &Event| {
         progress.tell(event, streams);
+        ledger.borrow_mut().take(event);
         if told(event) {
             events.push(event.clone());
         }
@@ -87,40 +153,27 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
     let summary = outcome?;
     if summary.interrupted {
         streams.err("interrupted: what did not run has no verdict");
+    } else {
+        keeper.store(&events, streams);
+    }
+    for line in reports::drift(&events) {
+        streams.err(&format!("drift: {line}"));
     }
     for (key, value) in &summary.idle {
         streams.err(&format!(
             "warning: no check has the label {key}={value}: its limit of skips holds for nothing"
         ));
     }
-    if run.report.format != reports::Format::Table {
-        for limit in &summary.ending.overdrawn {
-            streams.err(&format!("skip budget exceeded: {limit}"));
-        }
-    }
     let record = here(&summary.dir.join("run.jsonl"));
-    // A report that cannot be written is told after the others are.
-    let mut failed = None;
-    for output in &run.outputs {
-        let look = Look {
-            passes: run.report.verbose,
-            record: Some(record.display().to_string()),
-            colour: false,
-        };
-        let written = render(output.format, &events, &look)
-            .map_err(Error::from)
-            .and_then(|text| fs_err::write(&output.file, text).map_err(Error::Write));
-        failed = failed.or(written.err());
-    }
-    tell(&events, &run.report, Some(&record), streams)?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(summary.exit),
-    }
+    Ok(ControlFlow::Continue(Driven {
+        summary,
+        events,
+        record,
+    }))
 }
 
 /// What is known of the checks' ability to fail, without running anything for it.
-fn proof(run: &Run, options: &Options, subjects: &[String], state: &Path) -> Result<ProofScore, Error> {
+fn proof(asked_for: &Selection, options: &Options, subjects: &[String], state: &Path) -> Result<ProofScore, Error> {
     if Store::is_empty(state) {
         let checks = options.cases.iter().map(|case| case.header.checks.len() as u64).sum();
         return Ok(ProofScore {
@@ -131,7 +184,7 @@ fn proof(run: &Run, options: &Options, subjects: &[String], state: &Path) -> Res
     let store = Store::open(state, &options.own, &options.subjects)?;
     let selection = harness::plan::Selection {
         sabotage: Sabotaging::Prove(Breadth::Own),
-        ..asked(&run.selection)
+        ..asked(asked_for)
     };
     let plan = harness::plan::expand(&options.files, &selection, subjects, &OFFERED).unwrap_or_default();
     Ok(harness::prove::score(&plan.cases, &store))
@@ -177,6 +230,8 @@ pub(super) fn told(event: &Event) -> bool {
         | Event::Proof(_)
         | Event::ProofScore(_)
         | Event::CaseEnd { .. }
+        | Event::Drift(_)
+        | Event::Vanished(_)
         | Event::RunEnd { .. } => true,
         Event::Spec { .. }
         | Event::Step { .. }

@@ -243,6 +243,8 @@ impl<'a> CaseRecord<'a> {
                 | Event::Proof(_)
                 | Event::ProofScore(_)
                 | Event::CaseEnd { .. }
+                | Event::Drift(_)
+                | Event::Vanished(_)
                 | Event::RunEnd { .. } => {}
             }
         }

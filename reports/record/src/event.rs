@@ -165,6 +165,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         leftovers: Vec<String>,
     },
+    /// A check that an earlier run on this machine looked at is skipped now.
+    Drift(Box<Drift>),
+    /// A check is gone from a spec file that still is there.
+    Vanished(Box<Vanished>),
     /// The last line.
     RunEnd {
         /// Exit code of the run.
@@ -255,6 +259,45 @@ pub struct CheckHeader {
     pub at: String,
     /// The subject key (`namespace`, `cgroup` …).
     pub about: String,
+}
+
+/// A check that is skipped although an earlier run on this machine looked at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drift {
+    /// The case's id.
+    pub case: String,
+    /// Id of the check.
+    pub check: String,
+    /// The requirement that is not met now.
+    pub requirement: String,
+    /// What its probe saw.
+    pub seen: String,
+    /// The last run that looked at it.
+    pub run: String,
+    /// When that run began, RFC 3339.
+    pub last: String,
+    /// The verdict then.
+    pub verdict: String,
+    /// What of the host is not as it was then, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host: Vec<String>,
+}
+
+/// A check that stood in a spec file when it was last run, and does not any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vanished {
+    /// Name of the test.
+    pub test: String,
+    /// Id of the check.
+    pub check: String,
+    /// The spec file.
+    pub file: String,
+    /// The last run with that file.
+    pub run: String,
+    /// When that run began, RFC 3339.
+    pub last: String,
 }
 
 /// The host on which a run took place.

@@ -14,7 +14,7 @@ pub mod verdict;
 
 pub use attempt::{Flaky, Ledger, LedgerCase, LedgerCheck, Settled, settle};
 pub use budget::{Account, Allowance, Ending, Overdrawn, SkipBudget, SkipLimit};
-pub use event::{CaseHeader, CheckHeader, Event, Host, SubjectInfo};
+pub use event::{CaseHeader, CheckHeader, Drift, Event, Host, SubjectInfo, Vanished};
 pub use proof::{CheckProof, Depth, FaultEffect, FaultRow, ProofScore, Resolution, Standing};
 pub use read::{ReadError, read};
 pub use seen::Seen;

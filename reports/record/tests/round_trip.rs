@@ -301,6 +301,23 @@ fn every_event() -> Vec<Event> {
             overhead: 0.5,
             leftovers: vec!["/sys/fs/cgroup/x".into()],
         },
+        Event::Drift(Box::new(record::Drift {
+            case: case(),
+            check: "c".into(),
+            requirement: "swap: true".into(),
+            seen: "no swap is configured".into(),
+            run: "0001".into(),
+            last: "2026-01-02T03:04:05Z".into(),
+            verdict: "pass".into(),
+            host: vec!["kernel 6.1 → 6.2".into()],
+        })),
+        Event::Vanished(Box::new(record::Vanished {
+            test: "t".into(),
+            check: "c".into(),
+            file: "specs/a.yaml".into(),
+            run: "0001".into(),
+            last: "2026-01-02T03:04:05Z".into(),
+        })),
         Event::RunEnd {
             exit: 1,
             tally: Tally {
@@ -393,6 +410,8 @@ fn kind(event: &Event) -> &'static str {
         Event::ProofScore(_) => "proofScore",
         Event::CaseEnd { .. } => "caseEnd",
         Event::RunEnd { .. } => "runEnd",
+        Event::Drift(_) => "drift",
+        Event::Vanished(_) => "vanished",
     }
 }
 
