@@ -75,11 +75,13 @@ struct FaultCount {
 }
 
 fn proofs(events: &[Event]) -> Vec<&CheckProof> {
-    let proof = |event| match event {
-        &Event::Proof(ref proof) => Some(proof.as_ref()),
-        _ => None,
-    };
-    events.iter().filter_map(proof).collect()
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Proof(proof) => Some(proof.as_ref()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn score(events: &[Event]) -> ProofScore {
@@ -91,15 +93,13 @@ fn score(events: &[Event]) -> ProofScore {
 }
 
 fn host(events: &[Event]) -> Vec<&str> {
-    let told = |event| match event {
-        &Event::Evidence {
-            ref case,
-            ref name,
-            ref text,
-        } if case.is_empty() && name == "host" => Some(text.as_str()),
-        _ => None,
-    };
-    events.iter().filter_map(told).collect()
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Evidence { case, name, text } if case.is_empty() && name == "host" => Some(text.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn counts<'a>(proofs: &[&'a CheckProof]) -> BTreeMap<&'a str, FaultCount> {

@@ -419,7 +419,7 @@ fn kind(event: &Event) -> &'static str {
 fn every_event_is_read_back_as_it_was_written() {
     let events = every_event();
     let kinds: std::collections::BTreeSet<_> = events.iter().map(kind).collect();
-    assert_eq!(kinds.len(), 14);
+    assert_eq!(kinds.len(), 16);
     let mut text = String::new();
     for event in &events {
         let line = serde_json::to_string(event).unwrap();
