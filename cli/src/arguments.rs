@@ -259,6 +259,12 @@ pub(crate) struct Check {
     /// Spec files, and folders with spec files below them.
     #[arg(default_value = "specs")]
     pub(crate) paths: Vec<PathBuf>,
+    /// A warning is as bad as a fault: exit code 2.
+    #[arg(long, visible_alias = "deny-lints")]
+    pub(crate) strict: bool,
+    /// List the kinds of warnings and what they find, and read nothing.
+    #[arg(long)]
+    pub(crate) list_lints: bool,
 }
 
 #[derive(Debug, Args)]

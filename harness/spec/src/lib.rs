@@ -8,6 +8,7 @@ pub mod decode;
 pub mod document;
 pub mod edit;
 pub mod fault;
+pub mod lint;
 pub mod load;
 pub mod matcher;
 pub mod node;
