@@ -1,4 +1,5 @@
-//! Criterion benches of our own code.
+//! Criterion benches of our own code, and how often the judge errs.
 
 pub mod chance;
+pub mod false_alarms;
 pub mod start_latency;

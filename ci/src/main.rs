@@ -7,9 +7,11 @@
 
 mod check;
 mod command;
+mod false_alarms;
 mod oracle;
 mod release;
 mod root;
+mod soak;
 mod tidy;
 mod vm;
 
@@ -36,6 +38,10 @@ enum Stage {
     Root(root::Options),
     /// All specs on runc and crun: a spec must pass there before it may judge ours; needs root.
     Oracle(oracle::Options),
+    /// How often a statistical check fails without cause, and how often it catches a wrong limit; needs root, and time.
+    FalseAlarms(false_alarms::Options),
+    /// All specs again and again on healthy runtimes, with every false alarm counted; needs root, and time.
+    Soak(soak::Options),
     /// All specs in a virtual machine whose kernel has cgroup v2 only; needs QEMU, not root.
     Vm(vm::Options),
 }
@@ -47,6 +53,8 @@ fn main() -> ExitCode {
         Stage::Check => check::stage(workspace).map_err(Into::into),
         Stage::Root(options) => root::stage(workspace, &options).map_err(Into::into),
         Stage::Oracle(options) => oracle::stage(workspace, &options).map_err(Into::into),
+        Stage::FalseAlarms(options) => false_alarms::stage(workspace, &options).map_err(Into::into),
+        Stage::Soak(options) => soak::stage(workspace, &options).map_err(Into::into),
         Stage::Vm(options) => vm::stage(workspace, &options).map_err(Into::into),
     };
     done.unwrap_or_else(|error: Box<dyn std::error::Error>| {

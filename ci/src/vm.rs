@@ -35,9 +35,25 @@ pub(crate) struct Options {
     /// A folder with `plimsoll`, `stage1` and `stage2`, instead of building them.
     #[arg(long, value_name = "FOLDER")]
     built: Option<PathBuf>,
-    /// Words for `plimsoll run`; without any, the whole catalogue.
+    /// Who runs it.
+    #[arg(long = "as", value_enum, default_value_t)]
+    user: User,
+    /// Words for `plimsoll run`; without any, the whole catalogue as root, and what limits and isolates as an ordinary
+    /// user.
     #[arg(last = true, value_name = "ARGUMENT")]
     arguments: Vec<String>,
+}
+
+/// Who runs the specs in the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum User {
+    /// Both, one after the other.
+    #[default]
+    Both,
+    /// Root.
+    Root,
+    /// A user to whom a subtree of the control groups is delegated.
+    Ordinary,
 }
 
 /// Why the machine gave no verdict.
@@ -122,11 +138,18 @@ fn judge(workspace: &Path, options: &Options) -> Result<u8, Error> {
     )
     .map_err(Error::Make)?;
     let catalogue = ["specs".to_owned()];
-    let arguments = if options.arguments.is_empty() {
-        &catalogue[..]
-    } else {
-        &options.arguments
+    let limits = ["specs/cgroup".to_owned(), "specs/isolation".to_owned()];
+    let given = |default| {
+        if options.arguments.is_empty() {
+            default
+        } else {
+            &options.arguments[..]
+        }
     };
+    let arguments = [
+        (options.user != User::Ordinary).then(|| given(&catalogue[..])),
+        (options.user != User::Root).then(|| given(&limits[..])),
+    ];
     let contents = disk::Contents {
         plimsoll: &plimsoll,
         stage2: &stage2,

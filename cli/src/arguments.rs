@@ -51,6 +51,8 @@ pub(crate) enum Verb {
     History(History),
     /// Print which checks changed their verdict from one run to another; 1 if a check is worse.
     Diff(Diff),
+    /// Tell why checks of a recorded run failed, or hold: who asked for what, and what the kernel showed; needs no root.
+    Explain(Explain),
     /// Remove what runs left that were killed.
     Gc,
     /// Print the JSON Schema of the spec format, for editors.
@@ -257,6 +259,12 @@ pub(crate) struct Check {
     /// Spec files, and folders with spec files below them.
     #[arg(default_value = "specs")]
     pub(crate) paths: Vec<PathBuf>,
+    /// A warning is as bad as a fault: exit code 2.
+    #[arg(long, visible_alias = "deny-lints")]
+    pub(crate) strict: bool,
+    /// List the kinds of warnings and what they find, and read nothing.
+    #[arg(long)]
+    pub(crate) list_lints: bool,
 }
 
 #[derive(Debug, Args)]
@@ -290,6 +298,28 @@ pub(crate) struct Diff {
     /// The run that is compared.
     #[arg(default_value = "last")]
     pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Id of a run, path of its `run.jsonl` or directory, or `last`.
+    #[arg(default_value = "last")]
+    pub(crate) run: String,
+    /// One check: `TEST.CHECK`, `CASE.CHECK` or the check's id, with `*` and `?`. Left out: all that failed, by cause.
+    pub(crate) check: Option<String>,
+    /// `text` or `json`.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) format: ExplainFormat,
+}
+
+/// The form of an explanation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExplainFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
 }
 
 #[derive(Debug, Args)]

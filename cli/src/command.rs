@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod completions;
 mod diff;
+mod explain;
 mod gc;
 mod history;
 mod judge;
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
         Verb::Judge(judge) => judge::judge(&judge, &state, streams),
         Verb::Report(report) => report::report(&report, &state, streams),
         Verb::Diff(diff) => diff::diff(&diff, &state, streams),
+        Verb::Explain(explain) => explain::explain(&explain, &state, streams),
         Verb::Compare(compare) => compare::compare(&compare, &state, streams),
         Verb::History(asked) => history::history(&asked, &state, streams),
         Verb::Gc => gc::gc(&state, streams),

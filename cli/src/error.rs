@@ -48,6 +48,9 @@ pub(crate) enum Error {
     /// The record has a case that its specs do not make.
     #[error("the specs in the record make no case `{0}`")]
     RecordedCase(String),
+    /// The record has no such check.
+    #[error("the run has no check `{0}`")]
+    NoSuchCheck(String),
     /// A report cannot be made.
     #[error(transparent)]
     Report(#[from] reports::ReportError),
@@ -83,6 +86,7 @@ impl Error {
             | Self::Open(_)
             | Self::RecordedSpec(_)
             | Self::RecordedCase(_)
+            | Self::NoSuchCheck(_)
             | Self::Report(reports::ReportError::OneSubject)
             | Self::NoSuchCommand(_) => 2,
             Self::NoHistory(_) | Self::NoPast(_) => 4,
@@ -100,6 +104,7 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoSuchRun { .. } => Some("`last`, a number below `runs/`, or the path of a `run.jsonl`"),
+            Self::NoSuchCheck(_) => Some("`TEST.CHECK`, or the id of a case and `.CHECK`; `plimsoll report` lists the cases"),
             Self::Discover(_) => Some("name spec files, or folders with `*.yaml` files below them"),
             Self::RecordedSpec(_) | Self::RecordedCase(_) => Some("judge it with the version that recorded it"),
             Self::SameSubject(_) => Some("give one of them a name: `--subject NAME=oci:ARGV…`"),

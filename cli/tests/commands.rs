@@ -181,6 +181,45 @@ fn the_complaints_of_the_collection_of_bad_specs_are_printed_as_they_are_kept() 
 }
 
 #[test]
+fn a_warning_has_a_place_and_a_name_and_is_a_fault_where_none_may_be() {
+    let folder = Folder::new();
+    let doubtful = SPEC.replace("exit: {code: 137}", "exit: {code: {gte: 0}}");
+    folder.write("specs/lifecycle.yaml", &doubtful);
+    let told = folder.plimsoll(&["check"]);
+    told.ends(0).says("no faults, 1 warning");
+    assert!(
+        told.err
+            .contains("warning[vacuous-expectation]: `>= 0` holds for every value there can be")
+    );
+    assert!(told.err.contains("specs/lifecycle.yaml:17:41"), "{}", told.err);
+    let planned = folder.plimsoll(&["plan"]);
+    planned.ends(0);
+    assert_eq!(planned.err, told.err);
+    for word in ["--strict", "--deny-lints"] {
+        folder
+            .plimsoll(&["check", word])
+            .ends(2)
+            .complains("warning[vacuous-expectation]")
+            .complains("1 warning, and none may be");
+    }
+    let allowed = doubtful.replace(
+        "labels: {area: lifecycle}",
+        "annotations: {plimsoll.dev/allow: \"vacuous-expectation(killed): any code will do\"}",
+    );
+    folder.write("specs/lifecycle.yaml", allowed);
+    let told = folder.plimsoll(&["check", "--strict"]);
+    told.ends(0).says("no faults, 0 warnings");
+    assert_eq!(told.err, "");
+}
+
+#[test]
+fn the_lints_are_listed() {
+    let folder = Folder::new();
+    let told = folder.plimsoll(&["check", "--list-lints"]);
+    told.ends(0).says("vacuous-regex").says("plimsoll.dev/allow");
+}
+
+#[test]
 fn a_missing_path_is_a_usage_error_and_a_folder_without_specs_has_nothing_to_run() {
     let folder = Folder::new();
     fs_err::create_dir(folder.path().join("empty")).unwrap();

@@ -4,8 +4,10 @@
 //! every look, so that the verdicts can be computed again from the record.
 
 mod act;
+mod bandwidth;
 pub mod config;
 pub mod container;
+mod evidence;
 pub mod host_process;
 mod reference;
 mod rootfs;
@@ -51,6 +53,8 @@ pub struct World<'w> {
     /// Time that passed in waits which the spec asks for, and in commands of the subject.
     pub waited: Duration,
     emit: &'w mut dyn FnMut(Event),
+    /// The evidence of a failure was taken: the first failure is the one that it is of.
+    taken: bool,
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -122,6 +126,7 @@ pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
         last: None,
         waited: Duration::ZERO,
         emit,
+        taken: false,
     };
     world.case();
     world.waited
@@ -173,7 +178,6 @@ impl World<'_> {
         }
         if went != Stepped::Held && !proving {
             self.phase("onFailure", &spec.on_failure);
-            self.evidence();
         }
         self.phase("teardown", &spec.teardown);
         self.disobedience();
@@ -205,6 +209,9 @@ impl World<'_> {
         for (index, step) in steps.iter().enumerate() {
             let went = self.step(phase, index, step);
             worst = worst.max(went);
+            if went != Stepped::Held && !self.job.case.header.proving {
+                self.evidence();
+            }
             let go_on = match went {
                 Stepped::Held => true,
                 Stepped::Failed => phase == "teardown" || self.job.case.header.proving,
@@ -402,41 +409,5 @@ impl World<'_> {
             message,
         };
         (self.emit)(event);
-    }
-
-    /// The standard set of evidence: what every container wrote, its configuration and where it was.
-    fn evidence(&mut self) {
-        let mut kept = Vec::new();
-        for (name, container) in &self.containers {
-            for (what, path) in [
-                ("stdout", container.stdout.clone()),
-                ("stderr", container.stderr.clone()),
-                ("config.json", container.bundle.join("config.json")),
-            ] {
-                let text = observe::output::text(&path);
-                if !text.is_empty() {
-                    kept.push((format!("{name}.{what}"), text));
-                }
-            }
-            if let Some(init) = &container.init {
-                for what in ["status", "cgroup", "mountinfo"] {
-                    if let Ok(text) = std::fs::read_to_string(format!("/proc/{}/{what}", init.pid)) {
-                        kept.push((format!("{name}.{what}"), text));
-                    }
-                }
-            }
-        }
-        let log = observe::output::text(self.client.log());
-        if !log.is_empty() {
-            kept.push(("subject.log".into(), log));
-        }
-        for (name, text) in kept {
-            let event = Event::Evidence {
-                case: self.id(),
-                name,
-                text,
-            };
-            (self.emit)(event);
-        }
     }
 }

@@ -13,13 +13,13 @@ mod mounts;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use rustix::thread::UnshareFlags;
-use sys::fork::{Forked, fork};
+use sys::fork::{Forked, exit_now, fork, fork_sibling};
 
 pub use job::{Job, Line};
 
@@ -72,36 +72,62 @@ pub(crate) fn inside_io(act: impl Into<String>) -> impl FnOnce(io::Error) -> Err
     move |source| Error::Inside { act, source }
 }
 
-/// Runs a guard: reads a [`Job`] from standard input and writes [`Line`]s to standard output. The exit status says only
-/// whether the guard itself worked.
+/// Runs a guard: reads [`Job`]s from standard input, one after the other, and writes [`Line`]s to standard output. The exit
+/// status says only whether the guard itself worked.
 pub fn main() -> i32 {
     let mut stdin = BufReader::new(io::stdin());
     let mut text = String::new();
-    let job: Job = match stdin
-        .read_line(&mut text)
-        .and_then(|_| serde_json::from_str(&text).map_err(io::Error::from))
-    {
+    let mut code = 0;
+    let mut hierarchies = None;
+    loop {
+        text.clear();
+        match stdin.read_line(&mut text) {
+            Ok(0) => return code,
+            Ok(_) => {}
+            Err(source) => return closed(Err(Error::Job { source }), Vec::new()),
+        }
+        match one(&text, &mut hierarchies) {
+            // PID 1 of a case: it ends with the case.
+            Ended::Inside(status) => return status,
+            Ended::Outside(status) => code = status,
+        }
+    }
+}
+
+/// Which of a case's two processes came to its end, with its exit status so far.
+enum Ended {
+    Inside(i32),
+    Outside(i32),
+}
+
+/// One case. `hierarchies` are the host's, once they are known.
+fn one(text: &str, hierarchies: &mut Option<Vec<cgroup::Hierarchy>>) -> Ended {
+    let job: Job = match serde_json::from_str(text) {
         Ok(job) => job,
-        Err(source) => return closed(Err(Error::Job { source }), Vec::new()),
+        Err(error) => return Ended::Outside(closed(Err(Error::Job { source: error.into() }), Vec::new())),
     };
-    let mut cgroups = match cgroup::Subtree::create(&job.token, job.limits) {
+    let cgroups = match hierarchies.take().map_or_else(cgroup::host, Ok) {
+        Ok(all) => cgroup::Subtree::create(hierarchies.insert(all), &job.token, job.limits),
+        Err(error) => Err(error),
+    };
+    let mut cgroups = match cgroups {
         Ok(cgroups) => cgroups,
-        Err(error) => return closed(Err(error.into()), Vec::new()),
+        Err(error) => return Ended::Outside(closed(Err(error.into()), Vec::new())),
     };
     let role = match split(&cgroups) {
         Ok(role) => role,
         Err(error) => {
             let leftovers = cgroups.remove(Duration::from_secs(1));
-            return closed(Err(error), leftovers);
+            return Ended::Outside(closed(Err(error), leftovers));
         }
     };
     let ended = match role {
         // PID 1: the directories are its parent's to remove.
-        Role::Init { ready } => return init(&job, &cgroups, &ready),
+        Role::Init { ready } => return Ended::Inside(init(&job, &cgroups, &ready)),
         Role::Outside { pid, pidfd, go } => watch(&job, &cgroups, pid, &pidfd, go),
     };
     let leftovers = cgroups.remove(Duration::from_secs(5));
-    closed(ended, leftovers)
+    Ended::Outside(closed(ended, leftovers))
 }
 
 fn closed(ended: Result<Option<String>, Error>, leftovers: Vec<String>) -> i32 {
@@ -145,10 +171,53 @@ fn split(cgroups: &cgroup::Subtree) -> Result<Role, Error> {
         flags |= UnshareFlags::NEWUSER;
     }
     let (ready, go) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(inside("make a pipe"))?;
+    if let Some(leaf) = cgroups.leaf() {
+        return split_into(cgroups, leaf, u64::from(flags.bits()), ready, go);
+    }
     match fork(u64::from(flags.bits()), cgroups.version_2()).map_err(|source| Error::Fork { source })? {
         Forked::Child => Ok(Role::Init { ready }),
         Forked::Parent { pid, pidfd } => Ok(Role::Outside { pid, pidfd, go }),
     }
+}
+
+/// PID 1 in the leaf of a version 2 subtree, with a cgroup namespace rooted at the subtree: made by a process that is in
+/// the root just long enough to make that namespace.
+fn split_into(
+    cgroups: &cgroup::Subtree,
+    leaf: BorrowedFd<'_>,
+    flags: u64,
+    ready: OwnedFd,
+    go: OwnedFd,
+) -> Result<Role, Error> {
+    let fork_error = |source| Error::Fork { source };
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(inside("make a pipe"))?;
+    let helper = match fork(0, cgroups.version_2()).map_err(fork_error)? {
+        Forked::Child => {
+            let made = sys::fork::unshare_cgroup().and_then(|()| fork_sibling(flags, Some(leaf)));
+            let (pid, status) = match made {
+                Ok(None) => return Ok(Role::Init { ready }),
+                Ok(Some(pid)) => (pid, 0),
+                Err(error) => (error.raw_os_error().unwrap_or(0), 1),
+            };
+            // Who reads it will not wait longer than for the end of this process.
+            let _told = rustix::io::write(&tell, &pid.to_ne_bytes());
+            exit_now(status)
+        }
+        Forked::Parent { pidfd, .. } => pidfd,
+    };
+    drop(tell);
+    let mut number = [0; 4];
+    let heard = rustix::io::read(&told, &mut number).map_err(inside("hear of the guard's PID 1"))?;
+    let status = waitid(WaitId::PidFd(helper.as_fd()), WaitIdOptions::EXITED)
+        .map_err(inside("wait for the maker of the guard's PID 1"))?;
+    let number = i32::from_ne_bytes(number);
+    if heard != 4 || status.is_none_or(|s| s.exit_status() != Some(0)) {
+        return Err(fork_error(io::Error::from_raw_os_error(number)));
+    }
+    // Its parent is this process: nobody else can have waited for it, so the number is still its own.
+    let pid = Pid::from_raw(number).ok_or_else(|| fork_error(io::Error::other("there is no such process")))?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(inside("open the guard's PID 1"))?;
+    Ok(Role::Outside { pid: number, pidfd, go })
 }
 
 /// Lets PID 1 go on and waits for its end, the harness's end, or the deadline. Answers why it ended, if not by itself.
@@ -269,7 +338,7 @@ fn prepare(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> Result<Home
     cgroups.enter()?;
     let null = File::open("/dev/null").map_err(inside_io("open `/dev/null`"))?;
     rustix::stdio::dup2_stdin(&null).map_err(inside("replace standard input"))?;
-    if cgroups.is_some() {
+    if cgroups.is_some() && cgroups.leaf().is_none() {
         sys::fork::unshare_cgroup().map_err(inside_io("make a cgroup namespace"))?;
     }
     rustix::process::umask(rustix::fs::Mode::empty());

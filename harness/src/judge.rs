@@ -26,6 +26,7 @@ use spec::{Check, Step, Subject};
 
 pub use fold::Judged;
 
+use crate::explain;
 use crate::plan::Case;
 
 /// Judges one check by what one look saw.
@@ -87,7 +88,12 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
 
 /// The final verdicts of a case, from the events that carry its id. Events of other cases may be among them.
 pub fn case(case: &Case, events: &[Event]) -> Vec<Judged> {
-    fold::test(&case.header.id, &case.spec, events, case.header.proving)
+    let mut judged = fold::test(&case.header.id, &case.spec, events, case.header.proving);
+    // Of a proof it counts that a check failed, and no evidence is kept.
+    if !case.header.proving {
+        explain::complete(case, events, &mut judged);
+    }
+    judged
 }
 
 /// The events that tell the verdicts of a case, known failures of its subject marked as such.
@@ -99,10 +105,15 @@ pub fn verdicts(of: &Case, events: &[Event]) -> Vec<Event> {
             known: of.known.get(&judged.check).cloned(),
             check: judged.check,
             looks: judged.looks,
-            absent: judged.absent && matches!(judged.verdict, Verdict::Fail { .. }),
+            absent: judged.absent && matches!(judged.verdict, Verdict::Fail { .. } | Verdict::Error { .. }),
             verdict: judged.verdict,
         })
         .collect()
+}
+
+/// Where the subject's word on a state and the kernel do not agree: both.
+pub(crate) fn disagreement(seen: &Seen) -> Option<String> {
+    state::disagreement(seen)
 }
 
 /// Whether every check of the step holds in this look. A check that the look did not see does not hold.

@@ -5,6 +5,7 @@
 
 pub mod discover;
 pub mod drive;
+pub mod explain;
 pub mod gc;
 pub mod guard;
 pub mod host;

@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod exit;
 pub mod file;
+pub(crate) mod load;
 pub mod mounts;
 pub mod namespace;
 pub mod network;

@@ -27,6 +27,9 @@ pub struct Case {
     pub base: PathBuf,
     /// Checks that are known to fail on the subject, and why.
     pub known: BTreeMap<String, String>,
+    /// Where what was asked for is written; the guard does not need it.
+    #[serde(skip)]
+    pub places: spec::Places,
 }
 
 /// A spec file as it was read.
@@ -143,7 +146,7 @@ fn expand_file(
                     plan.not_selected += 1;
                     continue;
                 }
-                let decoded = document.decode(&variant, *sabotage)?;
+                let (decoded, places) = document.decode_placed(&variant, *sabotage)?;
                 let fault = injected(&decoded.spec, *sabotage, &file.path)?;
                 let under = Under {
                     sabotage: *sabotage,
@@ -155,7 +158,10 @@ fn expand_file(
                     plan.not_selected += 1;
                 }
                 for (subject, target) in seats {
-                    let case = case(file, &decoded, &variant, under, subject, target);
+                    let case = Case {
+                        places: places.clone(),
+                        ..case(file, &decoded, &variant, under, subject, target)
+                    };
                     if !selection.has(&case, &variant) {
                         plan.not_selected += 1;
                         continue;
@@ -309,6 +315,7 @@ pub(crate) fn case(
             .collect(),
         base: Path::new(&file.path).parent().map(Path::to_owned).unwrap_or_default(),
         spec: document.spec.clone(),
+        places: spec::Places::default(),
     }
 }
 
@@ -426,8 +433,10 @@ spec:
     #[test]
     fn a_case_travels_as_json() {
         let plan = expanded(&Selection::default(), &["bundled"]);
-        for case in plan.cases {
+        for mut case in plan.cases {
             let text = serde_json::to_string(&case).unwrap();
+            // Where things are written is for those who explain, and they have the spec.
+            case.places = spec::Places::default();
             assert_eq!(serde_json::from_str::<Case>(&text).unwrap(), case);
         }
     }

@@ -67,10 +67,12 @@ pub(crate) fn cases(
 /// The faults of the subject that a case is run under.
 fn faults(case: &Case, breadth: Breadth) -> Vec<&'static Fault> {
     let (checks, labelled) = (dimension::of_checks(case), dimension::labelled(case));
-    // A fault's first dimension is the one that it breaks; in the others it could be noticed, too.
+    // A fault's first dimension is the one that it breaks, the second the one next to it; in the others it could be
+    // noticed, too. Where an author says what a case is about, its looks at states are only the way there.
     let own = |fault: &Fault| {
-        fault.dimensions.first().is_some_and(|first| checks.contains(first))
-            || labelled.is_some_and(|label| fault.dimensions.contains(&label))
+        let first = fault.dimensions.first();
+        let by_checks = first.is_some_and(|first| checks.contains(first) && (labelled.is_none() || *first != "state"));
+        by_checks || labelled.is_some_and(|label| fault.dimensions.iter().take(2).any(|near| *near == label))
     };
     let asked = request::configs(case);
     let touches = |fault: &Fault| {

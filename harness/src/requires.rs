@@ -205,6 +205,9 @@ fn cgroup(wanted: &CgroupRequirement, world: &World<'_>) -> Probed {
     }
     let all = &world.home.cgroups;
     for name in &wanted.controllers {
+        if name == "devices" && !world.home.by_root {
+            return unmet(requirement, "only root may limit devices");
+        }
         // Specs use the version 2 names.
         let names: &[&str] = match name.as_str() {
             "io" => &["io", "blkio"],

@@ -1,20 +1,21 @@
 //! A run: cases in guards, some side by side, one record.
 
+mod guards;
 mod images;
 mod queue;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::ChildStdin;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use record::{Ending, Event, Ledger, SkipBudget, SubjectInfo, Tally};
 use serde_json::json;
+use spec::step::Metric;
 
 use crate::guard::cgroup::Limits;
 use crate::guard::{Job, Line};
@@ -22,6 +23,7 @@ use crate::plan::{Case, SpecFile};
 use crate::subject::Subject;
 use crate::{host, judge, wait};
 
+use self::guards::Guard;
 use self::queue::Queue;
 
 /// What to run, and how.
@@ -195,8 +197,9 @@ fn run_in(
         for _ in 0..workers {
             let (sender, queue, stop, shared) = (sender.clone(), &queue, &stop, &shared);
             scope.spawn(move || {
+                let mut guard = None;
                 while let Some(index) = queue.next(&|| stop.asked()) {
-                    attempts(shared, stop, index, &sender);
+                    attempts(shared, stop, index, &sender, &mut guard);
                     queue.done(index);
                 }
             });
@@ -410,10 +413,11 @@ impl Stop {
         }
     }
 
-    fn forget(&self, key: u64) {
-        if let Ok(mut inner) = self.inner.lock() {
-            inner.pipes.retain(|(k, _)| *k != key);
-        }
+    /// Gives a guard's pipe back, if it was not closed.
+    fn forget(&self, key: u64) -> Option<ChildStdin> {
+        let mut inner = self.inner.lock().ok()?;
+        let at = inner.pipes.iter().position(|(k, _)| *k == key)?;
+        Some(inner.pipes.swap_remove(at).1)
     }
 }
 
@@ -426,7 +430,7 @@ struct Shared<'s> {
 }
 
 /// Runs one case, again if it may be tried again and did not pass.
-fn attempts(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>) {
+fn attempts(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told>, kept: &mut Option<Guard>) {
     let case = &shared.options.cases[index];
     // A fault that was put in is to be seen; whoever looks again and again until it is not seen, proves nothing.
     let of_spec = || case.spec.retries.map_or(0, |retries| retries.count);
@@ -436,7 +440,7 @@ fn attempts(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told
     };
     let mut number = 1;
     loop {
-        let mut attempt = work(shared, stop, index, number, sender);
+        let mut attempt = work(shared, stop, index, number, sender, kept);
         attempt.last = number > retries || stop.asked() || !attempt.wants_another();
         let last = attempt.last;
         // A harness that is gone hears nothing.
@@ -448,8 +452,15 @@ fn attempts(shared: &Shared<'_>, stop: &Stop, index: usize, sender: &Sender<Told
     }
 }
 
-/// Runs one attempt at a case in a guard.
-fn work(shared: &Shared<'_>, stop: &Stop, index: usize, number: u32, sender: &Sender<Told>) -> Attempt {
+/// Runs one attempt at a case in a guard, in the one that is left from the case before if there is one.
+fn work(
+    shared: &Shared<'_>,
+    stop: &Stop,
+    index: usize,
+    number: u32,
+    sender: &Sender<Told>,
+    kept: &mut Option<Guard>,
+) -> Attempt {
     let start = Instant::now();
     let mut case = shared.options.cases[index].clone();
     case.header = case.header.again(number);
@@ -463,8 +474,9 @@ fn work(shared: &Shared<'_>, stop: &Stop, index: usize, number: u32, sender: &Se
     tell(&events[0]);
     let (mut waited, mut took, mut leftovers) = (Duration::ZERO, None, Vec::new());
     let mut fault = None;
-    match guarded(shared, stop, index, case.clone(), &work) {
+    match guarded(shared, stop, index, case.clone(), &work, kept.take()) {
         Ok(mut guard) => {
+            let mut closed = false;
             while let Some(line) = guard.line() {
                 match line {
                     Line::Event(event) => {
@@ -479,14 +491,18 @@ fn work(shared: &Shared<'_>, stop: &Stop, index: usize, number: u32, sender: &Se
                     } => {
                         fault = fault.or(reason);
                         leftovers = left;
-                        guard.closed = true;
+                        closed = true;
+                        break;
                     }
                 }
             }
-            stop.forget(index as u64);
-            let ended = guard.end(&work);
-            if !guard.closed {
-                fault = fault.or(Some(ended));
+            let pipe = stop.forget(index as u64);
+            if !closed {
+                drop(pipe);
+                fault = fault.or(Some(guard.end()));
+            } else if let Some(pipe) = pipe {
+                guard.keep(pipe);
+                *kept = Some(guard);
             }
         }
         Err(message) => fault = Some(message),
@@ -544,40 +560,24 @@ fn slug(id: &str) -> String {
         .collect()
 }
 
-struct Guard {
-    child: std::process::Child,
-    out: BufReader<std::process::ChildStdout>,
-    closed: bool,
+/// How much a guard is favoured over the rest of the machine. What a container uses of the CPU is no measure of its
+/// limits while others take the CPU away; a case that samples it is short, and leaves the others some.
+fn favour(case: &Case) -> u64 {
+    const OF_SAMPLES: u64 = 16;
+    let spec = &case.spec;
+    let mut steps = spec.setup.iter().chain(&spec.steps).chain(&spec.teardown);
+    let sampled = steps.any(|step| step.sample.as_ref().is_some_and(|s| s.metric == Metric::CpuUsage));
+    if sampled { OF_SAMPLES } else { 1 }
 }
 
-impl Guard {
-    /// The next line, as it comes; the last one is written when all of the guard is gone.
-    fn line(&mut self) -> Option<Line> {
-        let mut text = String::new();
-        loop {
-            text.clear();
-            if !matches!(self.out.read_line(&mut text), Ok(n) if n > 0) {
-                return None;
-            }
-            if let Ok(line) = serde_json::from_str(&text) {
-                return Some(line);
-            }
-        }
-    }
-
-    /// How a guard without a last line ended.
-    fn end(&mut self, work: &Path) -> String {
-        let status = self.child.wait();
-        let stderr = std::fs::read_to_string(work.join("guard.stderr")).unwrap_or_default();
-        let said = stderr.lines().take(3).collect::<Vec<_>>().join(" / ");
-        match status {
-            Ok(status) => format!("the guard ended early ({status}) {said}"),
-            Err(error) => format!("the guard cannot be waited for: {error}"),
-        }
-    }
-}
-
-fn guarded(shared: &Shared<'_>, stop: &Stop, index: usize, case: Case, work: &Path) -> Result<Guard, String> {
+fn guarded(
+    shared: &Shared<'_>,
+    stop: &Stop,
+    index: usize,
+    case: Case,
+    work: &Path,
+    kept: Option<Guard>,
+) -> Result<Guard, String> {
     let subject = shared.options.subjects.iter().find(|s| s.name == case.header.subject);
     let subject = subject
         .or(shared.options.subjects.first())
@@ -589,8 +589,6 @@ fn guarded(shared: &Shared<'_>, stop: &Stop, index: usize, case: Case, work: &Pa
     };
     let inside = work.join("disk");
     std::fs::create_dir_all(&inside).map_err(|e| format!("failed to make `{}`: {e}", inside.display()))?;
-    let stderr = File::create(work.join("guard.stderr"))
-        .map_err(|e| format!("failed to make a file in `{}`: {e}", work.display()))?;
     let timeouts = case.spec.timeouts;
     let test = shared
         .options
@@ -612,35 +610,23 @@ fn guarded(shared: &Shared<'_>, stop: &Stop, index: usize, case: Case, work: &Pa
         limits: Limits {
             memory: 4 << 30,
             pids: 2048,
+            cpu_favour: favour(&case),
         },
         epoch: shared.epoch,
         emulated: shared.emulated,
         case,
         subject,
     };
-    let mut line = serde_json::to_vec(&job).map_err(|e| e.to_string())?;
-    line.push(b'\n');
-    let mut child = Command::new(&shared.options.own)
-        .arg("__guard")
-        // Not in the terminal's group: the harness hears of Ctrl-C, and ends its guards in order.
-        .process_group(0)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .spawn()
-        .map_err(|e| format!("failed to start the guard `{}`: {e}", shared.options.own.display()))?;
-    let mut stdin = child.stdin.take().ok_or("the guard has no standard input")?;
-    let out = BufReader::new(child.stdout.take().ok_or("the guard has no standard output")?);
-    stdin
-        .write_all(&line)
-        .map_err(|e| format!("failed to hand the guard its case: {e}"))?;
-    stop.watch(index as u64, stdin);
-    Ok(Guard {
-        child,
-        out,
-        closed: false,
-    })
+    let start = || {
+        Guard::start(
+            &shared.options.own,
+            shared.home.dir.join(format!("guard-{index}.stderr")),
+        )
+    };
+    let mut guard = kept.map_or_else(start, Ok)?;
+    let pipe = guard.hand(&job)?;
+    stop.watch(index as u64, pipe);
+    Ok(guard)
 }
 
 /// `.plimsoll/runs/ID`, locked while the run lasts.

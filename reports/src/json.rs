@@ -68,6 +68,9 @@ struct CheckDocument<'a> {
     looks: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     known: Option<&'a str>,
+    /// Other failed checks of the case with the same cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flaky: Option<Flaky>,
     /// Of a flaky check that is green, the last verdict that was no pass.
@@ -110,6 +113,7 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
                     about: outcome.about,
                     looks: outcome.looks,
                     known: outcome.known,
+                    also: case.also(outcome),
                     flaky: outcome.flaky,
                     failure: outcome.failure.filter(|_| outcome.word() != Word::Flaky),
                     pass: outcome.verdict.filter(|_| outcome.word() == Word::Flaky),

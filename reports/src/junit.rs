@@ -11,7 +11,7 @@ use crate::{
     ReportError,
     drift::{ran_before, vanished},
     run::{Case, Outcome, Run, told},
-    table::{flaky_text, rerun},
+    table::{flaky_text, rerun, same_cause},
 };
 
 /// `disagrees` says what other subjects came to, if it is not the same.
@@ -98,7 +98,10 @@ fn test_case(run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>) -> TestCase 
                 status
             }
             None => {
-                let because = because.as_ref().map(|b| format!("because {b}\n")).unwrap_or_default();
+                let mut because = because.as_ref().map(|b| format!("because {b}\n")).unwrap_or_default();
+                if let Some(also) = same_cause(&case.also(outcome)) {
+                    because.push_str(&format!("also {also}\n"));
+                }
                 failed(
                     NonSuccessKind::Failure,
                     "fail",

@@ -129,6 +129,14 @@ pub(crate) fn told(verdict: &Verdict) -> String {
 }
 
 impl Outcome<'_> {
+    /// The cause of a failure, as far as one is known; what the author of the spec had to say follows it on other lines.
+    fn cause(&self) -> Option<&str> {
+        match self.verdict {
+            Some(Verdict::Fail { because, .. }) => because.as_deref()?.lines().next(),
+            _ => None,
+        }
+    }
+
     /// The word for it. A check without a verdict was not measured.
     pub fn word(&self) -> Word {
         match self.flaky {
@@ -158,6 +166,18 @@ impl Case<'_> {
             // Nothing looked, nothing passed.
             None => Word::Error,
         }
+    }
+
+    /// Other failed checks of the case with the same cause, which is the first line of their `because`.
+    pub fn also(&self, outcome: &Outcome<'_>) -> Vec<&str> {
+        let Some(cause) = outcome.cause() else {
+            return Vec::new();
+        };
+        self.outcomes
+            .iter()
+            .filter(|other| other.id != outcome.id && other.cause() == Some(cause))
+            .map(|other| other.id)
+            .collect()
     }
 
     /// How many checks have this word.

@@ -184,6 +184,9 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
             if let Some(because) = because {
                 lines.push(("because", because.clone()));
             }
+            if let Some(also) = same_cause(&case.also(outcome)) {
+                lines.push(("also", also));
+            }
         }
         (Some(Verdict::Inconclusive { n, interval, more }), _) => {
             lines.push(("expected", "the samples to decide".into()));
@@ -200,7 +203,7 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
         lines.push(("at last", seen.clone()));
     }
     if !case.evidence.is_empty() {
-        let names = case.evidence.join(", ");
+        let names = kinds(&case.evidence);
         let record = look
             .record
             .clone()
@@ -212,6 +215,38 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
     for (name, text) in lines {
         let _ = writeln!(out, "  {name:<8}  {}", text.replace('\n', "\n            "));
     }
+}
+
+/// `a and b fail for the same cause`.
+pub(crate) fn same_cause(others: &[&str]) -> Option<String> {
+    match others {
+        [] => None,
+        [one] => Some(format!("{one} fails for the same cause")),
+        [all @ .., last] => Some(format!("{} and {last} fail for the same cause", all.join(", "))),
+    }
+}
+
+/// Names of the evidence, those of one workload or process together: `15 texts of app, host.{status,namespaces}`.
+fn kinds(names: &[&str]) -> String {
+    const SHOWN: usize = 4;
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for name in names {
+        let (who, what) = name.split_once('.').unwrap_or((name, ""));
+        match groups.iter_mut().find(|(known, _)| *known == who) {
+            Some((_, kinds)) => kinds.push(what),
+            None => groups.push((who, vec![what])),
+        }
+    }
+    let told: Vec<String> = groups
+        .iter()
+        .map(|(who, kinds)| match kinds.as_slice() {
+            [""] => (*who).to_owned(),
+            [what] => format!("{who}.{what}"),
+            all if all.len() <= SHOWN => format!("{who}.{{{}}}", all.join(",")),
+            all => format!("{} of {who}", counted(all.len() as u64, "text")),
+        })
+        .collect();
+    told.join(", ")
 }
 
 /// The command that runs a case again.
@@ -402,5 +437,36 @@ fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
     );
     if let Some(proof) = &run.proof {
         let _ = writeln!(out, "{}", crate::proof::sentence(proof));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_told_by_whom_it_is_of() {
+        let all = [
+            "app.a",
+            "app.b",
+            "app.c",
+            "app.d",
+            "app.e",
+            "host.status",
+            "host.limits",
+            "config.json",
+            "notes",
+        ];
+        assert_eq!(kinds(&all), "5 texts of app, host.{status,limits}, config.json, notes");
+    }
+
+    #[test]
+    fn others_of_the_same_cause_are_one_sentence() {
+        assert_eq!(same_cause(&[]), None);
+        assert_eq!(same_cause(&["a"]).unwrap(), "a fails for the same cause");
+        assert_eq!(
+            same_cause(&["a", "b", "c"]).unwrap(),
+            "a, b and c fail for the same cause"
+        );
     }
 }

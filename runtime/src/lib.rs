@@ -20,7 +20,9 @@ pub mod seccomp;
 mod signal;
 mod verb;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 pub use error::Error;
@@ -38,6 +40,8 @@ pub(crate) struct Global {
     pub(crate) log: log::Log,
     /// Whether this process may do what root may.
     pub(crate) privileged: bool,
+    /// The mount that this program runs from, if it is a private one; closing it takes a while.
+    pub(crate) own_mount: RefCell<Option<OwnedFd>>,
 }
 
 impl Global {

@@ -117,8 +117,10 @@ pub(crate) fn dispatch(args: Vec<OsString>, log: &mut Log) -> Result<i32> {
     if arguments.on("help") {
         return print(&help(verb));
     }
+    let mut own_mount = None;
     if verb.enters {
-        sys::read_only_exe::ensure().attempt(|| "execute this program from where it cannot be written".into())?;
+        own_mount =
+            sys::read_only_exe::ensure().attempt(|| "execute this program from where it cannot be written".into())?;
     }
     let privileged = match global.text("rootless")?.unwrap_or("auto") {
         "true" | "1" => false,
@@ -138,6 +140,7 @@ pub(crate) fn dispatch(args: Vec<OsString>, log: &mut Log) -> Result<i32> {
         root,
         log: std::mem::take(log),
         privileged,
+        own_mount: own_mount.into(),
     };
     global
         .log

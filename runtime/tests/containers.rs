@@ -446,39 +446,46 @@ fn what_is_unknown_and_need_not_be_understood_is_no_error() {
     said.ended_with(0).has("unknown capability \"CAP_FLY\" is ignored");
 }
 
+/// What an ordinary user can have: a user namespace of one id, no device rules, no group for terminals.
+fn ordinary(config: &mut Value) {
+    let linux = &mut config["linux"];
+    let namespaces = linux["namespaces"].as_array_mut().unwrap();
+    namespaces.retain(|n| n["type"] != "network");
+    namespaces.push(json!({ "type": "user" }));
+    linux.as_object_mut().unwrap().remove("resources");
+    linux.as_object_mut().unwrap().remove("cgroupsPath");
+    linux["uidMappings"] = json!([{ "containerID": 0, "hostID": 65534, "size": 1 }]);
+    linux["gidMappings"] = linux["uidMappings"].clone();
+    let mounts = config["mounts"].as_array_mut().unwrap();
+    mounts.retain(|m| m["destination"] != "/sys/fs/cgroup" && m["destination"] != "/dev/pts");
+}
+
 #[test]
 fn a_user_gets_a_container_in_a_user_namespace() {
     let Some(place) = Place::new("user") else { return };
-    place.bundle("b", &["sh", "-c", "id; cat /proc/self/uid_map; exit 3"], |config| {
-        let linux = &mut config["linux"];
-        linux["namespaces"]
-            .as_array_mut()
-            .unwrap()
-            .retain(|n| n["type"] != "network");
-        linux["namespaces"]
-            .as_array_mut()
-            .unwrap()
-            .push(json!({ "type": "user" }));
-        linux.as_object_mut().unwrap().remove("resources");
-        linux.as_object_mut().unwrap().remove("cgroupsPath");
-        linux["uidMappings"] = json!([{ "containerID": 0, "hostID": 65534, "size": 1 }]);
-        linux["gidMappings"] = linux["uidMappings"].clone();
-        let mounts = config["mounts"].as_array_mut().unwrap();
-        mounts.retain(|m| m["destination"] != "/sys/fs/cgroup" && m["destination"] != "/dev/pts");
+    let command = ["sh", "-c", "id; cat /proc/self/uid_map; exit 3"];
+    place.bundle("b", &command, ordinary);
+    place.bundle("limited", &["true"], |config| {
+        ordinary(config);
+        config["linux"]["resources"] = json!({ "memory": { "limit": 33_554_432 } });
     });
     place.bundle("root", &["true"], |_| {});
     let said = place.guarded(
         "mkdir /run/user; chown 65534:65534 /run/user; user='setpriv --reuid 65534 --regid 65534 --clear-groups'\n\
-         cp plimsoll-oci /run/oci; mkdir /run/b /run/root rootfs/proc rootfs/sys rootfs/dev; cp -a rootfs /run/rootfs\n\
-         for b in b root; do sed \"s|$PWD/rootfs|/run/rootfs|\" $b/config.json > /run/$b/config.json; done\n\
+         cp plimsoll-oci /run/oci; mkdir /run/b /run/root /run/limited rootfs/proc rootfs/sys rootfs/dev; cp -a rootfs /run/rootfs\n\
+         for b in b root limited; do sed \"s|$PWD/rootfs|/run/rootfs|\" $b/config.json > /run/$b/config.json; done\n\
          chmod -R a+rX /run; cd /; $user /run/oci --root /run/user run -b /run/b $name; echo code $?\n\
-         $user /run/oci --root /run/user run -b /run/root $name; echo code $?; ls -A /run/user",
+         $user /run/oci --root /run/user run -b /run/root $name; echo code $?; ls -A /run/user\n\
+         $user /run/oci --root /run/user run -b /run/limited $name; echo limited $?; ls -A /run/user",
     );
     said.has("uid=0 gid=0")
         .has("65534          1")
         .has("code 3")
         .has("code 1");
     said.has("linux.namespaces: an ordinary user needs a user namespace");
+    // No subtree of the control groups was delegated to this user.
+    said.has("linux.resources.memory.limit: this user may not make cgroups in")
+        .has("limited 1");
 }
 
 #[test]

@@ -29,10 +29,10 @@ core::arch::global_asm!(
 );
 
 const ST_RDONLY: usize = 1;
-const O_RDONLY_CLOEXEC: usize = 0o2_000_000;
 const AT_FDCWD: usize = -100_isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
-const OPEN_TREE_CLONE_CLOEXEC: usize = 1 | O_RDONLY_CLOEXEC;
+/// Without `OPEN_TREE_CLOEXEC`: see [`crate::read_only_exe::ensure`].
+const OPEN_TREE_CLONE: usize = 1;
 /// What `mount_setattr(2)` reads: attr_set is `MOUNT_ATTR_RDONLY`. A static, because a local would be copied.
 static READ_ONLY: [u64; 4] = [1, 0, 0, 0];
 /// Verbs whose processes could be reached from inside a container.
@@ -63,7 +63,7 @@ extern "C" fn before(stack: *const usize) {
         return;
     }
     // SAFETY: the kernel reads the path.
-    let tree = unsafe { call(libc::SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE_CLOEXEC, 0, 0) };
+    let tree = unsafe { call(libc::SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE, 0, 0) };
     if tree < 0 {
         return;
     }

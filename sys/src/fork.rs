@@ -30,30 +30,11 @@ pub enum Forked {
 /// # Notes
 /// Linux 5.3; 5.7 for `cgroup`.
 pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
-    const NAMESPACES: i32 = libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWUSER
-        | libc::CLONE_NEWCGROUP;
-    if flags & !(NAMESPACES as u64) != 0 {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
-    if fs::read_dir("/proc/self/task")?.count() != 1 {
-        return Err(io::Error::from_raw_os_error(libc::EBUSY));
-    }
     let mut pidfd: i32 = -1;
-    let mut args = CloneArgs {
-        flags: flags | libc::CLONE_PIDFD as u64,
-        pidfd: (&raw mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..CloneArgs::default()
-    };
-    if let Some(directory) = cgroup {
-        args.flags |= 0x2_0000_0000; // CLONE_INTO_CGROUP: the constant in `libc` overflows
-        args.cgroup = directory.as_raw_fd() as u64;
-    }
+    let mut args = clone_args(flags, cgroup)?;
+    args.flags |= libc::CLONE_PIDFD as u64;
+    args.pidfd = (&raw mut pidfd) as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: the kernel reads size_of::<CloneArgs>() bytes from args and writes one i32 to pidfd, both of which outlive
     // the call. Without CLONE_VM the child has a copy of the memory, and as the only thread (counted above, and only a
     // thread can make a thread) was here, no lock in that copy is held by a thread that does not exist in it.
@@ -67,6 +48,55 @@ pub fn fork(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
             Ok(Forked::Parent { pid: pid as i32, pidfd })
         }
     }
+}
+
+/// `clone3({flags | CLONE_PARENT, cgroup})` without `CLONE_VM`: a copy of this process that is a child of this process'
+/// parent. Answers its id, in this process's pid namespace; none in the copy.
+///
+/// See <https://man7.org/linux/man-pages/man2/clone.2.html>.
+///
+/// # Errors
+/// As [`fork`].
+///
+/// # Notes
+/// Linux 5.3; 5.7 for `cgroup`.
+pub fn fork_sibling(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Option<i32>> {
+    let mut args = clone_args(flags, cgroup)?;
+    // The sibling's exit signal is this process' own.
+    args.flags |= libc::CLONE_PARENT as u64;
+    // SAFETY: the kernel reads size_of::<CloneArgs>() bytes from args. As in `fork`, the copy of the memory is one of a
+    // process with a single thread, so no lock in it is held by nobody.
+    match unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<CloneArgs>()) } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Some(pid as i32)),
+    }
+}
+
+/// What both ways of forking have in common: which flags are allowed, and that there is one thread.
+fn clone_args(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<CloneArgs> {
+    const NAMESPACES: i32 = libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWUSER
+        | libc::CLONE_NEWCGROUP;
+    if flags & !(NAMESPACES as u64) != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    if fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::from_raw_os_error(libc::EBUSY));
+    }
+    let mut args = CloneArgs {
+        flags,
+        ..CloneArgs::default()
+    };
+    if let Some(directory) = cgroup {
+        args.flags |= 0x2_0000_0000; // CLONE_INTO_CGROUP: the constant in `libc` overflows
+        args.cgroup = directory.as_raw_fd() as u64;
+    }
+    Ok(args)
 }
 
 /// `_exit(status)`: ends a child of [`fork`] without running what its memory copied from the parent would run at exit.

@@ -36,6 +36,15 @@ pub struct Target {
     pub not_proc: bool,
 }
 
+/// A directory that something is made in.
+#[derive(Clone, Debug)]
+pub enum Directory {
+    /// Opened for this, made if it is not there.
+    Below(Target),
+    /// Opened before.
+    At(Place),
+}
+
 /// What is made where a [`Target`] does not exist yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
@@ -191,13 +200,19 @@ pub enum Op {
     },
     /// `move_mount(2)` of a detached mount to an opened target.
     Attach { mount: Place, to: Place },
+    /// `mkdir(2)` below an opened directory that only this program knows, and `move_mount(2)` of a detached mount there.
+    AttachIn {
+        mount: Place,
+        directory: Place,
+        name: CString,
+    },
     /// `move_mount(2)` of a detached mount to a path.
     AttachPath { mount: Place, to: CString },
     /// Copies what is below one directory into another, links and modes included (`tmpcopyup`).
     CopyUp { from: Place, to: Place },
     /// `mknod(2)`, `chmod(2)` and `chown(2)` of a device, fifo or socket below `dir`; a same one that is there stays.
     Node {
-        dir: Target,
+        dir: Directory,
         name: CString,
         mode: u32,
         major: u32,
@@ -205,9 +220,13 @@ pub enum Op {
         owner: Option<(u32, u32)>,
     },
     /// Binds the host's device on a file below `dir` (where `mknod` is not allowed).
-    BindNode { dir: Target, name: CString, from: CString },
+    BindNode {
+        dir: Directory,
+        name: CString,
+        from: CString,
+    },
     /// `symlink(2)` below `dir`; one that is there stays.
-    Symlink { dir: Target, name: CString, to: CString },
+    Symlink { dir: Directory, name: CString, to: CString },
     /// Hides a path: a file behind `/dev/null`, a directory behind an empty one; a path that is not there is fine.
     Mask { target: Target, null: Place, empty: Place },
     /// Makes a path read-only, with everything below it; a path that is not there is fine.

@@ -28,5 +28,7 @@ pub mod signal_name;
 #[cfg(feature = "std")]
 pub mod signals;
 #[cfg(feature = "std")]
+pub mod slice;
+#[cfg(feature = "std")]
 pub mod swap;
 mod syscall;

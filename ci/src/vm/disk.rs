@@ -14,8 +14,8 @@ pub(super) struct Contents<'a> {
     pub(super) stage2: &'a Path,
     /// The catalogue.
     pub(super) specs: &'a Path,
-    /// Words for `plimsoll run`.
-    pub(super) arguments: &'a [String],
+    /// Words for `plimsoll run` as root, and as an ordinary user; none where that pass is left out.
+    pub(super) arguments: [Option<&'a [String]>; 2],
 }
 
 const FOLDERS: [&str; 13] = [
@@ -55,7 +55,15 @@ impl Contents<'_> {
             symlink("busybox", root.join("usr/bin/sh"))?;
         }
         copy(self.specs, &root.join("repo/specs"))?;
-        fs_err::write(root.join("etc/plimsoll-arguments"), self.arguments.join("\n"))
+        for (file, words) in ["etc/plimsoll-arguments", "etc/plimsoll-arguments-ordinary"]
+            .iter()
+            .zip(self.arguments)
+        {
+            if let Some(words) = words {
+                fs_err::write(root.join(file), words.join("\n"))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -105,7 +113,7 @@ mod tests {
             plimsoll: &program,
             stage2: &program,
             specs: &dir.path().join("specs"),
-            arguments: &arguments,
+            arguments: [Some(&arguments), None],
         };
         let root = dir.path().join("root");
         contents.lay_out(&root).unwrap();
@@ -115,6 +123,7 @@ mod tests {
             fs_err::read_to_string(root.join("etc/plimsoll-arguments")).unwrap(),
             "specs/a\n--jobs=1"
         );
+        assert!(!root.join("etc/plimsoll-arguments-ordinary").exists());
         assert!(root.join("sbin/stage2").is_file() && root.join("bin/plimsoll").is_file());
     }
 }

@@ -1,6 +1,7 @@
 //! `plimsoll check`: everything that is wrong with specs.
 
 use harness::{discover::discover, plan};
+use spec::lint::{ALLOW, LINTS};
 
 use super::OFFERED;
 use crate::{
@@ -11,6 +12,17 @@ use crate::{
 };
 
 pub(super) fn check(check: &Check, streams: &mut Streams) -> Result<u8, Error> {
+    if check.list_lints {
+        let width = LINTS.iter().map(|lint| lint.name.len()).max().unwrap_or_default();
+        let lines = LINTS
+            .iter()
+            .map(|lint| format!("{:<width$}  {}\n", lint.name, lint.about));
+        streams.out(&lines.collect::<String>())?;
+        streams.out(&format!(
+            "\nmetadata.annotations.\"{ALLOW}\" silences one: `LINT: REASON`, or `LINT(CHECK, CHECK): REASON`, a line each\n"
+        ))?;
+        return Ok(0);
+    }
     let files = discover(&check.paths)?;
     match plan::expand(&files, &plan::Selection::default(), &["bundled".to_owned()], &OFFERED) {
         Err(faults) => {
@@ -21,6 +33,10 @@ pub(super) fn check(check: &Check, streams: &mut Streams) -> Result<u8, Error> {
             warn(&files, streams);
             let lints: usize = files.iter().map(|file| file.loaded.lints.len()).sum();
             let specs: usize = files.iter().map(|file| file.loaded.documents.len()).sum();
+            if check.strict && lints > 0 {
+                streams.err(&format!("{}, and none may be", counted(lints, "warning")));
+                return Ok(2);
+            }
             streams.out(&format!(
                 "{}, {}, {}: no faults, {}\n",
                 counted(files.len(), "file"),

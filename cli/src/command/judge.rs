@@ -130,12 +130,12 @@ fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
             | Event::Look { case, .. }
             | Event::Broken { case, .. }
             | Event::Unmet { case, .. }
+            | Event::Act { case, .. }
+            | Event::Evidence { case, .. }
             | Event::Verdict { case, .. } => all.entry(case).or_default().push(event.clone()),
             Event::Run { .. }
             | Event::Spec { .. }
             | Event::Case(_)
-            | Event::Act { .. }
-            | Event::Evidence { .. }
             | Event::Drift(_)
             | Event::Vanished(_)
             | Event::Proof(_)
@@ -148,7 +148,7 @@ fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
 }
 
 /// Every recorded case with the spec that it comes of, by id.
-fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
+pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error> {
     let files = stored_run::specs(recorded);
     let subjects: Vec<String> = match recorded.first() {
         Some(Event::Run { subjects, .. }) => subjects.iter().map(|subject| subject.name.clone()).collect(),

@@ -129,6 +129,18 @@ pub fn unset(root: &mut Node, path: &str, at: Extent) -> Result<(), Box<Fault>> 
     Ok(())
 }
 
+/// What is at a path, if it is there.
+pub fn get<'n>(root: &'n Node, path: &str) -> Option<&'n Node> {
+    segments(path)
+        .ok()?
+        .iter()
+        .try_fold(root, |node, segment| match &node.value {
+            Value::Map(_) => node.get(segment),
+            Value::List(elements) => elements.get(position(elements, segment)?),
+            _ => None,
+        })
+}
+
 fn descend<'n>(root: &'n mut Node, path: &str, segments: &[String], at: Extent) -> Result<&'n mut Node, Box<Fault>> {
     let mut node = root;
     for segment in segments {

@@ -37,6 +37,8 @@ pub struct Fault {
     pub help: Option<String>,
     /// Error or warning.
     pub severity: Severity,
+    /// Of a warning: the name of the lint.
+    pub lint: Option<&'static str>,
 }
 
 impl Fault {
@@ -85,6 +87,10 @@ impl Fault {
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(printable(&self.message));
+        let title = match self.lint {
+            Some(name) => title.id(name),
+            None => title,
+        };
         let Position { line, column } = self.extent.at;
         let mut group = if line == 0 {
             // Of the file as a whole.

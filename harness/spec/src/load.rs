@@ -7,7 +7,9 @@ use crate::{
     document::Document,
     edit,
     fault::{Fault, Severity},
+    lint::{self, Allowed, Doubt},
     node::{self, Extent, Node, Value},
+    place::Places,
     substitute::{self, Scope},
     validate,
 };
@@ -86,17 +88,24 @@ pub fn load(text: &str, file: &str) -> Loaded {
     let mut loaded = Loaded {
         documents: Vec::new(),
         faults: parsed.faults,
-        lints: parsed.lints,
+        lints: Vec::new(),
     };
+    let mut of_the_text = parsed.lints;
     if parsed.documents.is_empty() && loaded.faults.is_empty() {
         loaded.faults.push(
             Fault::new(Extent::default(), "the file holds no spec")
                 .hint("expected apiVersion, kind, metadata and spec"),
         );
     }
-    for node in parsed.documents {
+    let starts: Vec<_> = parsed.documents.iter().skip(1).map(|node| node.extent.at).collect();
+    for (n, node) in parsed.documents.into_iter().enumerate() {
+        let end = starts.get(n).copied();
+        let (own, later) = of_the_text
+            .into_iter()
+            .partition(|lint: &Fault| end.is_none_or(|end| lint.extent.at < end));
+        of_the_text = later;
         if let Some(document) = admit(node, file, &mut loaded.faults) {
-            document.check(&mut loaded.faults, &mut loaded.lints);
+            document.check(own, &mut loaded.faults, &mut loaded.lints);
             loaded.documents.push(document);
         }
     }
@@ -240,13 +249,28 @@ impl LoadedDocument {
     /// # Errors
     /// All faults; none of a document that [`load`] found none in, unless the sabotage is not one of it.
     pub fn decode(&self, variant: &Variant, sabotage: Option<&str>) -> Result<Document, Vec<Fault>> {
+        self.decoded(variant, sabotage).map(|(document, _)| document)
+    }
+
+    /// As [`LoadedDocument::decode`], with the places of what was written.
+    ///
+    /// # Errors
+    /// As [`LoadedDocument::decode`].
+    pub fn decode_placed(&self, variant: &Variant, sabotage: Option<&str>) -> Result<(Document, Places), Vec<Fault>> {
+        let (document, tree) = self.decoded(variant, sabotage)?;
+        let by = sabotages(&self.node).find(|s| sabotage.is_some() && s.get("id").and_then(Node::text) == sabotage);
+        let places = tree.get("spec").map(|spec| Places::of(spec, by));
+        Ok((document, places.unwrap_or_default()))
+    }
+
+    fn decoded(&self, variant: &Variant, sabotage: Option<&str>) -> Result<(Document, Node), Vec<Fault>> {
         let mut faults = Vec::new();
         let tree = self.tree(variant, sabotage, &mut faults);
         if faults.is_empty() {
             let decoded = decode::decode::<Document>(&tree);
             faults = decoded.faults;
             if let (Some(document), true) = (decoded.value, faults.is_empty()) {
-                return Ok(document);
+                return Ok((document, tree));
             }
         }
         for fault in &mut faults {
@@ -285,6 +309,17 @@ impl LoadedDocument {
             .iter()
             .map(|entry| (entry.key.as_str(), entry.node.elements()))
             .collect()
+    }
+
+    /// Ids of its checks.
+    fn check_ids(&self) -> Vec<String> {
+        let steps = validate::PHASES
+            .into_iter()
+            .filter_map(|phase| self.node.get("spec")?.get(phase))
+            .flat_map(Node::elements);
+        let checks = steps.filter_map(|step| step.get("expect")).flat_map(Node::elements);
+        let ids = checks.filter_map(|check| check.get("id")?.text());
+        ids.map(str::to_owned).collect()
     }
 
     /// Where its name is written.
@@ -346,8 +381,11 @@ impl LoadedDocument {
     }
 
     /// Decodes and validates everything that can become of the document.
-    fn check(&self, faults: &mut Vec<Fault>, lints: &mut Vec<Fault>) {
+    /// `of_the_text` is what its text alone is doubtful for.
+    fn check(&self, of_the_text: Vec<Fault>, faults: &mut Vec<Fault>, lints: &mut Vec<Fault>) {
         let before = faults.len();
+        let allowed = Allowed::of(&self.node, &self.check_ids(), faults);
+        lints.extend(allowed.silence(of_the_text.into_iter().map(Doubt::of_spec).collect()));
         for (name, values) in self.matrix() {
             if values.is_empty()
                 && let Some(at) = self.node.get("spec").and_then(|s| s.get("matrix")?.get(name))
@@ -390,7 +428,7 @@ impl LoadedDocument {
             own.extend(decoded.faults);
             if let Some(document) = &decoded.value {
                 let pruned = decoded.pruned.as_ref().unwrap_or(&tree);
-                validate::validate(document, pruned, &tree, &mut own, lints);
+                validate::validate(document, pruned, &tree, &mut own);
             }
             retain_new(&mut own, &faults[before..]);
             own.iter_mut().for_each(|fault| of(fault, None));
@@ -399,19 +437,29 @@ impl LoadedDocument {
                 // What a sabotage does to a faulty spec tells nothing new.
                 continue;
             }
+            let Some(document) = &decoded.value else { continue };
+            let mut doubts = lint::doubts(&document.spec, &tree, self.node.get("spec"));
             for id in &self.sabotages {
+                let healthy = &tree;
                 let tree = self.tree(variant, Some(id), &mut own);
+                if let Some(sabotage) = sabotages(&self.node).find(|s| s.get("id").and_then(Node::text) == Some(id)) {
+                    lint::sabotage_without_change(&self.node, healthy, &tree, sabotage, &mut own, &mut doubts);
+                }
                 if own.is_empty() {
                     let decoded = decode::decode::<Document>(&tree);
                     own.extend(decoded.faults);
                     if let Some(document) = decoded.value.filter(|_| own.is_empty()) {
-                        validate::validate(&document, &tree, &tree, &mut own, &mut Vec::new());
+                        validate::validate(&document, &tree, &tree, &mut own);
                     }
                 }
                 retain_new(&mut own, &faults[before..]);
                 own.iter_mut().for_each(|fault| of(fault, Some(id)));
                 faults.append(&mut own);
             }
+            lints.extend(allowed.silence(doubts));
+        }
+        if faults.len() == before {
+            lints.extend(allowed.unused());
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum Op {
         abs: Option<Value>,
         /// Tolerance as a share of the value.
         rel: Option<Value>,
-        /// Confidence of the interval, 0.95 unless told.
+        /// Confidence of the interval over all looks together, 0.95 unless told.
         confidence: Option<f64>,
     },
     /// A regular expression that must match somewhere in the text.
@@ -108,7 +108,7 @@ struct Operators {
     /// Tolerance of `approx` as a share of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rel: Option<Value>,
-    /// Confidence of the interval of `approx` (0.95 unless told).
+    /// Confidence of the interval of `approx`, over all looks at a growing sample together (0.95 unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
     /// A regular expression that matches somewhere in the text.

@@ -6,7 +6,7 @@
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput};
 
-use crate::{Position, fault::Fault};
+use crate::{Position, fault::Fault, lint::YAML_1_1};
 
 /// Deepest nesting of lists and maps that a spec may have.
 pub const MAX_DEPTH: usize = 64;
@@ -449,7 +449,10 @@ impl Builder {
             && digits.contains('_')
             && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
         {
-            let lint = Fault::new(extent, format!("`{text}` is a number to YAML 1.1 and text here"));
+            let lint = Fault {
+                lint: Some(YAML_1_1.name),
+                ..Fault::new(extent, format!("`{text}` is a number to YAML 1.1 and text here"))
+            };
             self.parsed
                 .lints
                 .push(lint.help(format!("write {}", text.replace('_', ""))));
@@ -470,10 +473,11 @@ impl Builder {
     }
 
     fn lint_boolean(&mut self, text: &str, value: bool, extent: Extent) {
-        let lint = Fault::new(
-            extent,
-            format!("`{text}` is text here, and {value} to YAML 1.1 readers such as kubectl"),
-        );
+        let message = format!("`{text}` is text here, and {value} to YAML 1.1 readers such as kubectl");
+        let lint = Fault {
+            lint: Some(YAML_1_1.name),
+            ..Fault::new(extent, message)
+        };
         self.parsed
             .lints
             .push(lint.help(format!("write {value} or \"{text}\"")));

@@ -39,6 +39,83 @@ pub enum Requirement {
     Any(Vec<Requirement>),
 }
 
+/// A kernel release as a requirement names it: `>=5.12`; without an operator, at least that one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    comparison: Comparison,
+    numbers: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Least,
+    More,
+    Less,
+    Most,
+    Equal,
+}
+
+impl Release {
+    /// Reads it; `None` if it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let numbers = text.trim_start_matches(['>', '<', '=']);
+        let comparison = match &text[..text.len() - numbers.len()] {
+            "" | ">=" => Comparison::Least,
+            ">" => Comparison::More,
+            "<" => Comparison::Less,
+            "<=" => Comparison::Most,
+            "=" | "==" => Comparison::Equal,
+            _ => return None,
+        };
+        let numbers: Vec<u32> = numbers
+            .trim()
+            .split('.')
+            .map(|part| part.parse().ok())
+            .collect::<Option<_>>()?;
+        (numbers.len() <= 3).then_some(Self { comparison, numbers })
+    }
+
+    /// Whether a kernel's release (`6.18.0-5-amd64`) is one of these, compared by as many numbers as are written; `None`
+    /// if it does not begin with numbers.
+    pub fn includes(&self, kernel: &str) -> Option<bool> {
+        let digits = kernel.split(|c: char| !c.is_ascii_digit() && c != '.').next()?;
+        let parts = digits.split('.').filter(|part| !part.is_empty());
+        let mut here: Vec<u32> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        if here.is_empty() {
+            return None;
+        }
+        here.resize(self.numbers.len(), 0);
+        Some(match self.comparison {
+            Comparison::Least => here >= self.numbers,
+            Comparison::More => here > self.numbers,
+            Comparison::Less => here < self.numbers,
+            Comparison::Most => here <= self.numbers,
+            Comparison::Equal => here == self.numbers,
+        })
+    }
+
+    /// The first release that is included, and the first after it that is not.
+    pub(crate) fn bounds(&self) -> ([u64; 3], [u64; 3]) {
+        const END: [u64; 3] = [u64::MAX; 3];
+        let mut first = [0; 3];
+        for (slot, number) in first.iter_mut().zip(&self.numbers) {
+            *slot = u64::from(*number);
+        }
+        let mut after = first;
+        if let Some(last) = self.numbers.len().checked_sub(1) {
+            after[last] += 1;
+        }
+        match self.comparison {
+            Comparison::Least => (first, END),
+            Comparison::More => (after, END),
+            Comparison::Less => ([0; 3], first),
+            Comparison::Most => ([0; 3], after),
+            Comparison::Equal => (first, after),
+        }
+    }
+}
+
 /// Requirement on control groups.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -111,6 +188,35 @@ impl NamespaceKind {
             Self::Network => "net",
             Self::Mount => "mnt",
             other => other.oci_name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Release;
+
+    #[test]
+    fn a_release_is_compared_by_the_numbers_that_are_written() {
+        for (wanted, kernel, included) in [
+            (">=5.12", "5.12.0", Some(true)),
+            ("5.12", "6.18.3-1-amd64", Some(true)),
+            (">=5.12", "5.4.0-rc1", Some(false)),
+            ("<5.12", "5.11.99", Some(true)),
+            ("<5.12", "5.12.0", Some(false)),
+            ("<=5.12", "5.12.7", Some(true)),
+            (">5.12", "5.12.7", Some(false)),
+            (">5.12", "5.13", Some(true)),
+            ("=6", "6.18.0", Some(true)),
+            ("==6.18.1", "6.18.0", Some(false)),
+            (">=5.12", "garbage", None),
+            (">=5.12", "", None),
+        ] {
+            let release = Release::parse(wanted).unwrap();
+            assert_eq!(release.includes(kernel), included, "{wanted} {kernel}");
+        }
+        for wrong in ["", "x", ">>5", "5.x", "5.1.2.3", ">=", "~5"] {
+            assert_eq!(Release::parse(wrong), None, "{wrong}");
         }
     }
 }

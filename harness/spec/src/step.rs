@@ -197,11 +197,11 @@ pub struct Sample {
     /// Time before the first window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle: Option<Span>,
-    /// Length of one window.
+    /// Length of one window. Of the CPU usage of a container with a quota, the whole number of periods that is nearest.
     pub window: Span,
     /// Samples to draw before judging.
     pub count: u32,
-    /// Samples to draw at most while the verdict is open (`count` unless told).
+    /// Samples to draw at most while the verdict is open (`count` unless told). More looks share the same error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_count: Option<u32>,
 }

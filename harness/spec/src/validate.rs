@@ -9,12 +9,17 @@ use crate::{
     node::{Extent, Node},
 };
 
+mod admits;
 mod check;
 mod matcher;
 mod requirement;
 mod sabotage;
 mod step;
 mod workload;
+
+pub(crate) use admits::{Admits, admits};
+pub(crate) use check::{FILE_KINDS, PROCESS_STATES, PROPAGATIONS, REASONS, STATES, is_zero, sampled};
+pub(crate) use matcher::{Field, number};
 
 /// The four lists of steps of a test.
 pub const PHASES: [&str; 4] = ["setup", "steps", "teardown", "onFailure"];
@@ -41,13 +46,12 @@ fn steps(spec: Option<&Node>) -> impl Iterator<Item = &Node> {
 
 /// Checks a document that was decoded from `tree`, which is `whole` without its faulty parts. Names are taken from
 /// `whole`, so that a part that is left out does not make other parts faulty.
-pub fn validate(document: &Document, tree: &Node, whole: &Node, faults: &mut Vec<Fault>, lints: &mut Vec<Fault>) {
+pub fn validate(document: &Document, tree: &Node, whole: &Node, faults: &mut Vec<Fault>) {
     let mut checker = Checker {
         names: Names::of(whole.get("spec")),
         is_whole: std::ptr::eq(tree, whole),
         timeout: document.spec.timeouts.test.map_or(DEFAULT_TIMEOUT, |span| span.0),
         faults,
-        lints,
     };
     checker.header(document, &Place::of(tree));
     let test = &document.spec;
@@ -55,6 +59,7 @@ pub fn validate(document: &Document, tree: &Node, whole: &Node, faults: &mut Vec
     checker.timeouts(test, &spec);
     checker.retries(test, &spec);
     checker.requirements(&test.requires, &spec.key("requires"));
+    checker.never_met(test, &spec);
     for (name, workload) in &test.workloads {
         checker.workload(name, workload, &spec.key("workloads").key(name));
     }
@@ -75,13 +80,13 @@ const DEFAULT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A place in the tree, or the nearest one above it that was written.
 #[derive(Debug, Clone, Copy)]
-struct Place<'n> {
+pub(crate) struct Place<'n> {
     node: Option<&'n Node>,
-    extent: Extent,
+    pub(crate) extent: Extent,
 }
 
 impl<'n> Place<'n> {
-    fn of(node: &'n Node) -> Self {
+    pub(crate) fn of(node: &'n Node) -> Self {
         Self {
             node: Some(node),
             extent: node.extent,
@@ -89,11 +94,11 @@ impl<'n> Place<'n> {
     }
 
     /// The value under a key.
-    fn key(&self, key: &str) -> Self {
+    pub(crate) fn key(&self, key: &str) -> Self {
         self.child(self.node.and_then(|node| node.get(key)))
     }
 
-    fn index(&self, index: usize) -> Self {
+    pub(crate) fn index(&self, index: usize) -> Self {
         self.child(self.node.and_then(|node| node.elements().get(index)))
     }
 
@@ -105,13 +110,13 @@ impl<'n> Place<'n> {
     }
 
     /// Where the key itself is written.
-    fn label(&self, key: &str) -> Extent {
+    pub(crate) fn label(&self, key: &str) -> Extent {
         self.node
             .and_then(|node| node.entry(key))
             .map_or(self.extent, |entry| entry.extent)
     }
 
-    fn is_written(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         self.node.is_some()
     }
 }
@@ -157,7 +162,6 @@ struct Checker<'f> {
     is_whole: bool,
     timeout: std::time::Duration,
     faults: &'f mut Vec<Fault>,
-    lints: &'f mut Vec<Fault>,
 }
 
 impl Checker<'_> {

@@ -406,8 +406,8 @@ impl World<'_> {
             Workload::Bundle(bundle) => self.given_bundle(bundle, &directory, environment, group.as_deref())?,
         };
         // Where a spec asks for a limit, it requires it, and the case is skipped before it comes here.
-        if self.ordinary() && self.home.no_cgroups.is_some() {
-            config::unprivileged(&mut config);
+        if self.ordinary() {
+            config::unprivileged(&mut config, self.home.no_cgroups.is_none());
         }
         self.resolve(&mut config)?;
         let path = directory.join("config.json");

@@ -263,10 +263,15 @@ fn mounts(container: &Container, around: &Surroundings) -> Value {
     Value::Array(list)
 }
 
-/// Takes out what an ordinary user cannot have, and what `runc spec --rootless` leaves out, too: device rules, control
-/// groups and the group of terminals.
-pub fn unprivileged(config: &mut Value) {
-    for pointer in ["/linux/resources", "/linux/cgroupsPath"] {
+/// Takes out what an ordinary user cannot have, and what `runc spec --rootless` leaves out, too: device rules, the group
+/// of terminals and, unless a subtree was `delegated`, control groups.
+pub fn unprivileged(config: &mut Value, delegated: bool) {
+    let pointers: &[&str] = if delegated {
+        &["/linux/resources/devices"]
+    } else {
+        &["/linux/resources", "/linux/cgroupsPath"]
+    };
+    for pointer in pointers {
         if let (Some((parent, key)), true) = (pointer.rsplit_once('/'), config.pointer(pointer).is_some())
             && let Some(parent) = config.pointer_mut(parent).and_then(Value::as_object_mut)
         {
@@ -274,7 +279,7 @@ pub fn unprivileged(config: &mut Value) {
         }
     }
     if let Some(mounts) = config.pointer_mut("/mounts").and_then(Value::as_array_mut) {
-        mounts.retain(|mount| mount["type"] != "cgroup");
+        mounts.retain(|mount| delegated || mount["type"] != "cgroup");
         for mount in mounts {
             if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
                 options.retain(|option| option.as_str().is_none_or(|o| !o.starts_with("gid=")));

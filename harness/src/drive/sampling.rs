@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use record::Seen;
+use record::samples::{Conditions, Pressure, SamplePlan};
 use spec::Step;
 use spec::step::{Metric, Sample};
 
+use super::bandwidth::{self, Follower, Meter, Watched};
 use super::{Stuck, World};
 use crate::judge;
 use crate::observe::cgroup;
+use crate::observe::load::Load;
 
 impl World<'_> {
     /// Draws until the checks of the step are decided, or there is no more to draw.
@@ -17,6 +20,34 @@ impl World<'_> {
         if let Some(settle) = sample.settle {
             self.pause_until(Instant::now() + settle.0);
         }
+        let container = self.containers.get(&sample.on.value);
+        let plan = SamplePlan {
+            count: sample.count.into(),
+            max_count: most.into(),
+            window: sample.window.0.as_secs_f64(),
+            asked: container.and_then(|c| bandwidth::asked(&c.bundle)),
+        };
+        let (mut values, mut conditions) = (Vec::new(), Vec::new());
+        let mut windows = self.windows(sample)?;
+        loop {
+            let (value, meanwhile) = self.next_window(&mut windows, sample)?;
+            values.push(value);
+            conditions.push(meanwhile);
+            let drawn = u32::try_from(values.len()).unwrap_or(u32::MAX);
+            let mut complete = drawn >= most;
+            if !complete && drawn >= sample.count {
+                self.keep(sample, &values, &conditions, plan, false);
+                let seen = self.look(&step.expect);
+                complete = !judge::wants_more_samples(step.expect.iter().map(|c| &c.value), &seen);
+            }
+            if complete {
+                self.keep(sample, &values, &conditions, plan, true);
+                return Ok(());
+            }
+        }
+    }
+
+    fn keep(&mut self, sample: &Sample, values: &[f64], conditions: &[Conditions], plan: SamplePlan, complete: bool) {
         let unit = match (sample.metric, &sample.relative_to) {
             (_, Some(_)) => "ratio",
             (Metric::CpuUsage, None) => "%",
@@ -24,39 +55,103 @@ impl World<'_> {
             (Metric::PidsCurrent, None) => "tasks",
             (Metric::IoReadRate | Metric::IoWriteRate, None) => "bytes/s",
         };
-        let mut values = Vec::new();
-        let mut before = self.reading(sample)?;
-        let mut due = Instant::now();
-        loop {
-            due += sample.window.0;
-            self.pause_until(due);
-            let after = self.reading(sample)?;
-            values.push(between(sample, before, after)?);
-            before = after;
-            let drawn = u32::try_from(values.len()).unwrap_or(u32::MAX);
-            let complete = drawn >= most;
-            let seen = Seen::Samples {
-                values: values.clone(),
-                unit: unit.into(),
-                complete,
-            };
-            self.samples.insert(sample.id.value.clone(), seen);
-            if complete {
-                return Ok(());
-            }
-            if drawn >= sample.count {
-                let seen = self.look(&step.expect);
-                if !judge::wants_more_samples(step.expect.iter().map(|c| &c.value), &seen) {
-                    let seen = Seen::Samples {
-                        values,
-                        unit: unit.into(),
-                        complete: true,
-                    };
-                    self.samples.insert(sample.id.value.clone(), seen);
-                    return Ok(());
-                }
+        let seen = Seen::Samples {
+            values: values.to_vec(),
+            unit: unit.into(),
+            complete,
+            plan: Some(plan),
+            conditions: conditions.to_vec(),
+        };
+        self.samples.insert(sample.id.value.clone(), seen);
+    }
+
+    /// Begins the first window: with a period of the container's quota, if it has one and its CPU usage is sampled.
+    fn windows(&mut self, sample: &Sample) -> Result<Windows, Stuck> {
+        let mut follower = None;
+        if sample.metric == Metric::CpuUsage && sample.relative_to.is_none() {
+            // Whoever looks in time sees where a period begins. A kernel that knows nothing of it lets one look later.
+            let _as_before = sys::slice::request(100_000);
+            // A container that does not run is told by the first reading.
+            let init = self
+                .containers
+                .get(&sample.on.value)
+                .and_then(|container| container.init.as_ref());
+            if let Some(meter) = init.and_then(|init| Meter::of(&init.groups)) {
+                let begun = Follower::begin(meter, &mut |until| self.pause_until(until));
+                follower = Some(begun.map_err(|error| self.unreadable(sample, &error))?);
             }
         }
+        let before = self.reading(sample)?;
+        Ok(Windows {
+            due: before.at,
+            before,
+            load: Load::read(),
+            follower,
+        })
+    }
+
+    /// The value of the next window, and what went on in it.
+    fn next_window(&mut self, windows: &mut Windows, sample: &Sample) -> Result<(f64, Conditions), Stuck> {
+        let watched = match &mut windows.follower {
+            Some(follower) => {
+                let watched = follower.window(sample.window.0, &mut |until| self.pause_until(until));
+                Some(watched.map_err(|error| self.unreadable(sample, &error))?)
+            }
+            None => {
+                windows.due += sample.window.0;
+                self.pause_until(windows.due);
+                None
+            }
+        };
+        let (before, after) = (windows.before, self.reading(sample)?);
+        let load = Load::read();
+        let mut conditions = Conditions {
+            t0: self.since_start(before.at),
+            t1: self.since_start(after.at),
+            // Beside a second container of the case, nobody can say what the others used.
+            usage: (sample.metric == Metric::CpuUsage && before.other.is_none()).then_some(after.own - before.own),
+            pressure: grown(windows.load.pressure, load.pressure, |a, b| Pressure {
+                some: b.some - a.some,
+                full: b.full - a.full,
+            }),
+            steal: grown(windows.load.steal, load.steal, |a, b| b - a),
+            busy: grown(windows.load.busy, load.busy, |a, b| b - a),
+            runnable: load.runnable,
+            ..Conditions::default()
+        };
+        (windows.before, windows.load) = (after, load);
+        let Some(watched) = watched else {
+            return Ok((between(sample, before, after)?, conditions));
+        };
+        let Watched {
+            from,
+            to,
+            usage,
+            aligned,
+            bandwidth,
+        } = watched;
+        (conditions.t0, conditions.t1) = (self.since_start(from), self.since_start(to));
+        let usage = usage as f64 / 1e9;
+        conditions.usage = Some(usage);
+        conditions.aligned = aligned;
+        conditions.bandwidth = Some(bandwidth);
+        let seconds = to.duration_since(from).max(Duration::from_nanos(1)).as_secs_f64();
+        Ok((usage / seconds, conditions))
+    }
+
+    fn unreadable(&mut self, sample: &Sample, error: &std::io::Error) -> Stuck {
+        let name = &sample.on.value;
+        let init = self.containers.get_mut(name).and_then(|c| c.init.as_mut());
+        if init.is_some_and(|init| !init.alive()) {
+            Stuck::Subject(format!("`{name}` ended while it was sampled"))
+        } else {
+            Stuck::Host(format!("failed to read the CPU counters of `{name}`: {error}"))
+        }
+    }
+
+    /// Milliseconds since the run began.
+    fn since_start(&self, instant: Instant) -> f64 {
+        self.now() - instant.elapsed().as_secs_f64() * 1e3
     }
 
     fn reading(&mut self, sample: &Sample) -> Result<Reading, Stuck> {
@@ -89,6 +184,19 @@ impl World<'_> {
         let number = cgroup::number(&init.groups, key);
         number.ok_or_else(|| Stuck::Host(format!("there is no `{key}` for `{name}` on this host")))
     }
+}
+
+/// Where the sampling is between two windows.
+#[derive(Debug)]
+struct Windows {
+    before: Reading,
+    load: Load,
+    due: Instant,
+    follower: Option<Follower>,
+}
+
+fn grown<T: Copy>(before: Option<T>, after: Option<T>, difference: impl Fn(T, T) -> T) -> Option<T> {
+    before.zip(after).map(|(before, after)| difference(before, after))
 }
 
 #[derive(Debug, Clone, Copy)]

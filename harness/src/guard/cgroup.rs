@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::wait::{self, Waited};
 
+/// The group of PID 1 below the guard's version 2 directory.
+const LEAF: &str = "plimsoll-guard";
+
 /// Where hierarchies are mounted.
 pub const ROOT: &str = "/sys/fs/cgroup";
 
@@ -21,6 +24,8 @@ pub struct Limits {
     pub memory: u64,
     /// Tasks.
     pub pids: u64,
+    /// How many times the CPU time of a group without a wish it gets where CPUs are wanted by others, too.
+    pub cpu_favour: u64,
 }
 
 /// Why the guard's control groups cannot be had.
@@ -146,31 +151,33 @@ pub fn host() -> Result<Vec<Hierarchy>, Error> {
 pub struct Subtree {
     directories: Vec<(Hierarchy, PathBuf)>,
     version_2: Option<OwnedFd>,
+    /// Where PID 1 is to be in the version 2 directory, if that was decided before it is made.
+    leaf: Option<OwnedFd>,
     unavailable: Option<String>,
     by_root: bool,
 }
 
 impl Subtree {
-    /// Makes `plimsoll-TOKEN` in each hierarchy and sets the limits.
+    /// Makes `plimsoll-TOKEN` in each hierarchy of the `host` and sets the limits.
     ///
     /// Where that is not allowed (an ordinary user without a delegated subtree) the result says why and holds nothing.
     ///
     /// # Errors
     /// [`Error`] if it should have been possible.
-    pub fn create(token: &str, limits: Limits) -> Result<Self, Error> {
+    pub fn create(host: &[Hierarchy], token: &str, limits: Limits) -> Result<Self, Error> {
         let by_root = rustix::process::geteuid().is_root();
         let mut subtree = Self {
             directories: Vec::new(),
             version_2: None,
+            leaf: None,
             unavailable: None,
             by_root,
         };
-        let all = host()?;
-        if all.is_empty() {
+        if host.is_empty() {
             subtree.unavailable = Some(format!("no control groups are mounted at {ROOT}"));
             return Ok(subtree);
         }
-        match subtree.fill(all, token, limits) {
+        match subtree.fill(host, token, limits) {
             Ok(()) => Ok(subtree),
             Err(Error::Act { act, path, source }) if refused(&source) => {
                 let why = format!("failed to {act} `{}`: {source}", path.display());
@@ -185,15 +192,19 @@ impl Subtree {
         }
     }
 
-    fn fill(&mut self, all: Vec<Hierarchy>, token: &str, limits: Limits) -> Result<(), Error> {
+    fn fill(&mut self, all: &[Hierarchy], token: &str, limits: Limits) -> Result<(), Error> {
         for hierarchy in all {
+            let mut hierarchy = hierarchy.clone();
             let parent = if self.by_root {
                 hierarchy.mount.clone()
             } else {
                 delegated(&hierarchy)?
             };
+            if hierarchy.version == 2 && !self.by_root {
+                hierarchy.controllers = hand_on(&parent)?;
+            }
             let directory = parent.join(format!("plimsoll-{token}"));
-            if hierarchy.version == 2 {
+            if hierarchy.version == 2 && self.by_root {
                 enable(&parent, &hierarchy.controllers)?;
             }
             std::fs::create_dir(&directory).map_err(act("make", &directory))?;
@@ -214,21 +225,36 @@ impl Subtree {
                 };
                 put(&directory.join(file), &limits.memory.to_string())?;
             }
+            if has("cpu") && limits.cpu_favour > 1 {
+                let (file, one) = if hierarchy.version == 1 {
+                    ("cpu.shares", 1024)
+                } else {
+                    ("cpu.weight", 100)
+                };
+                put(&directory.join(file), &(one * limits.cpu_favour).to_string())?;
+            }
             if has("pids") {
                 put(&directory.join("pids.max"), &limits.pids.to_string())?;
             }
             if hierarchy.version == 2 {
-                let fd = openat(
-                    CWD,
-                    &directory,
-                    OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                    Mode::empty(),
-                )
-                .map_err(|e| act("open", &directory)(e.into()))?;
-                self.version_2 = Some(fd);
+                self.version_2 = Some(open_directory(&directory)?);
             }
         }
+        // Where everything is on version 2, PID 1 begins in the leaf that it would have to move to: moving waits 10 ms for
+        // an RCU grace period. In a user namespace of the guard's the way there is not open.
+        if self.by_root
+            && let [(Hierarchy { version: 2, .. }, directory)] = self.directories.as_slice()
+        {
+            let leaf = directory.join(LEAF);
+            std::fs::create_dir(&leaf).map_err(act("make", &leaf))?;
+            self.leaf = Some(open_directory(&leaf)?);
+        }
         Ok(())
+    }
+
+    /// The leaf below [`Subtree::version_2`] in which PID 1 is to begin, its cgroup namespace rooted above.
+    pub(super) fn leaf(&self) -> Option<BorrowedFd<'_>> {
+        self.leaf.as_ref().map(AsFd::as_fd)
     }
 
     /// The directory of the version 2 hierarchy, in which PID 1 is to begin.
@@ -272,7 +298,8 @@ impl Subtree {
             return Ok(mounted);
         }
         let pure = self.directories.iter().all(|(h, _)| h.version == 2);
-        if !pure {
+        // Over the host's, which is still there for an ordinary user, the same file system cannot be mounted (EBUSY).
+        if !pure || !self.by_root {
             mount("tmpfs", ROOT, "tmpfs", plain, Some(c"mode=755")).map_err(inside(format!("mount `{ROOT}`")))?;
         }
         for (hierarchy, _) in &self.directories {
@@ -319,9 +346,11 @@ impl Subtree {
         let pure = mounted.iter().all(|m| m.version == 2);
         let asked = |m: &Mounted| m.version == 2 && (pure || m.controllers.iter().any(|c| needs(c)));
         for hierarchy in mounted.iter().filter(|m| asked(m)) {
-            let leaf = hierarchy.mount.join("plimsoll-guard");
-            std::fs::create_dir(&leaf).map_err(act("make", &leaf))?;
-            put(&leaf.join("cgroup.procs"), "0")?;
+            if self.leaf.is_none() {
+                let leaf = hierarchy.mount.join(LEAF);
+                std::fs::create_dir(&leaf).map_err(act("make", &leaf))?;
+                put(&leaf.join("cgroup.procs"), "0")?;
+            }
             enable(&hierarchy.mount, &hierarchy.controllers)?;
         }
         Ok(())
@@ -336,7 +365,7 @@ impl Subtree {
 
     /// Removes the directories and all below. Answers what could not be removed within the time.
     pub fn remove(&mut self, within: Duration) -> Vec<String> {
-        self.version_2 = None;
+        (self.version_2, self.leaf) = (None, None);
         let mut leftovers = Vec::new();
         for (_, directory) in self.directories.drain(..) {
             leftovers.extend(remove_tree(&directory, within));
@@ -347,8 +376,12 @@ impl Subtree {
 
 /// Ends every process of a cgroup directory and those below, and removes them. Answers what is left, and why.
 pub fn remove_tree(directory: &Path, within: Duration) -> Option<String> {
+    // Nearly always its processes are gone already.
+    let mut first = true;
     let waited = wait::until(within, Duration::from_millis(1), || {
-        kill_all(directory);
+        if !std::mem::take(&mut first) {
+            kill_all(directory);
+        }
         prune(directory)
     });
     match waited {
@@ -410,6 +443,11 @@ fn prune(directory: &Path) -> io::Result<()> {
     }
 }
 
+fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty()).map_err(|e| act("open", path)(e.into()))
+}
+
 fn refused(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -417,7 +455,8 @@ fn refused(error: &io::Error) -> bool {
     )
 }
 
-/// The group of this process in the hierarchy, which an ordinary user may only use if it was delegated.
+/// The group below which an ordinary user may make groups, if one was delegated to them: in version 2 the parent of this
+/// process' own group, because a group with processes hands on no controllers; in version 1 its own.
 fn delegated(hierarchy: &Hierarchy) -> Result<PathBuf, Error> {
     let path = Path::new("/proc/self/cgroup");
     let text = std::fs::read_to_string(path).map_err(act("read", path))?;
@@ -431,10 +470,19 @@ fn delegated(hierarchy: &Hierarchy) -> Result<PathBuf, Error> {
         };
         here.then(|| hierarchy.mount.join(group.trim_start_matches('/')))
     });
-    let own = own.unwrap_or_else(|| hierarchy.mount.clone());
-    let file = own.join("cgroup.procs");
-    rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).map_err(|e| act("write", &file)(e.into()))?;
-    Ok(own)
+    let mut parent = own.unwrap_or_else(|| hierarchy.mount.clone());
+    let mut files = vec!["cgroup.procs"];
+    if hierarchy.version == 2 {
+        if parent != hierarchy.mount {
+            parent.pop();
+        }
+        files.push("cgroup.subtree_control");
+    }
+    for file in files {
+        let file = parent.join(file);
+        rustix::fs::access(&file, rustix::fs::Access::WRITE_OK).map_err(|e| act("write", &file)(e.into()))?;
+    }
+    Ok(parent)
 }
 
 /// Hands controllers on to the children of a version 2 group.
@@ -451,6 +499,25 @@ fn enable(directory: &Path, controllers: &[String]) -> Result<(), Error> {
     } else {
         put(&file, &missing.join(" "))
     }
+}
+
+/// Hands on what was delegated with a version 2 group, and answers what that is. One controller that is refused (a process
+/// of root's in the group keeps a user from `cpuset`) does not keep back the others.
+fn hand_on(directory: &Path) -> Result<Vec<String>, Error> {
+    let names = |file: &str| {
+        let path = directory.join(file);
+        let text = std::fs::read_to_string(&path).map_err(act("read", &path))?;
+        Ok(text.split_whitespace().map(String::from).collect::<Vec<_>>())
+    };
+    let offered = names("cgroup.controllers")?;
+    let Err(refused) = enable(directory, &offered) else {
+        return Ok(offered);
+    };
+    for one in offered {
+        let _left_out = enable(directory, &[one]);
+    }
+    let enabled = names("cgroup.subtree_control")?;
+    if enabled.is_empty() { Err(refused) } else { Ok(enabled) }
 }
 
 fn put(path: &Path, value: &str) -> Result<(), Error> {

@@ -34,8 +34,8 @@ pub(super) fn borrow() -> Borrowed {
     )
 }
 
-/// Mounts the guard's `/dev` over the host's.
-pub(super) fn prepare(borrowed: Borrowed, root: bool) -> Result<(), Error> {
+/// Mounts the guard's `/dev` over the host's: with nodes that were borrowed, or that root makes.
+pub(super) fn prepare(borrowed: Option<Borrowed>) -> Result<(), Error> {
     let there: Vec<&str> = NODES
         .iter()
         .map(|n| n.0)
@@ -45,6 +45,7 @@ pub(super) fn prepare(borrowed: Borrowed, root: bool) -> Result<(), Error> {
     for directory in ["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/net"] {
         fs_err::create_dir(directory).map_err(inside_io(format!("make `{directory}`")))?;
     }
+    let root = borrowed.is_none();
     if root {
         for (name, major, minor, always) in NODES {
             if always || there.contains(&name) {
@@ -59,13 +60,12 @@ pub(super) fn prepare(borrowed: Borrowed, root: bool) -> Result<(), Error> {
                 .map_err(inside(format!("make `{path}`")))?;
             }
         }
-    } else {
-        for (name, node) in borrowed.0 {
-            let path = format!("/dev/{name}");
-            fs_err::write(&path, "").map_err(inside_io(format!("make `{path}`")))?;
-            move_mount(node, "", CWD, &path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-                .map_err(inside(format!("bind `{path}`")))?;
-        }
+    }
+    for (name, node) in borrowed.into_iter().flat_map(|b| b.0) {
+        let path = format!("/dev/{name}");
+        fs_err::write(&path, "").map_err(inside_io(format!("make `{path}`")))?;
+        move_mount(node, "", CWD, &path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+            .map_err(inside(format!("bind `{path}`")))?;
     }
     let pts = if root {
         c"newinstance,ptmxmode=0666,mode=0620,gid=5"

@@ -20,7 +20,8 @@ pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Erro
     let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let work = open_tree(CWD, &job.work, clone).map_err(inside(format!("open `{}`", job.work.display())))?;
     let image = open_tree(CWD, &job.image, clone).map_err(inside(format!("open `{}`", job.image.display())))?;
-    let nodes = devices::borrow();
+    // Root makes nodes of its own; a copy that nobody attaches would wait for an RCU grace period when it is closed.
+    let nodes = (!root).then(devices::borrow);
     sys::mount_attr::read_only_recursively(CWD, c"/").map_err(inside_io("make the host's root read-only"))?;
 
     mount("tmpfs", "/run", "tmpfs", MountFlags::NOSUID, Some(c"mode=755,size=2g")).map_err(inside("mount `/run`"))?;
@@ -65,7 +66,7 @@ pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Erro
         mount("sysfs", "/sys", "sysfs", plain | MountFlags::RDONLY, None).map_err(inside("mount `/sys`"))?;
     }
     let mounted = cgroups.mount(job.hide_unified)?;
-    devices::prepare(nodes, root)?;
+    devices::prepare(nodes)?;
     Ok(mounted)
 }
 

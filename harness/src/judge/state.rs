@@ -35,6 +35,20 @@ pub(super) fn judge(want: &Matcher, on: Option<&str>, seen: &Seen) -> Option<Ver
     Some(evidence.verdict())
 }
 
+/// What the runtime says and what the kernel shows, if they do not agree.
+pub(super) fn disagreement(seen: &Seen) -> Option<String> {
+    let Seen::State { runtime, kernel } = seen else {
+        return None;
+    };
+    if agreed(runtime.as_deref(), kernel).is_some() {
+        return None;
+    }
+    let said = runtime
+        .as_deref()
+        .map_or_else(|| "knows no such container".to_owned(), |word| format!("says `{word}`"));
+    Some(format!("its `state` {said}, the kernel shows {}", describe(kernel)))
+}
+
 /// The state on which both agree.
 fn agreed(word: Option<&str>, kernel: &KernelState) -> Option<&'static str> {
     match word {

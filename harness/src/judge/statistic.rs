@@ -3,16 +3,30 @@
 //! The mean has Student's interval, percentiles have the distribution-free interval of order statistics (binomial
 //! counts below the quantile). Both take samples as independent; windows of one process are not quite, so the evidence
 //! tells n, mean and standard deviation for whoever wants to look closer.
+//!
+//! Samples are drawn until the interval decides. Each time it is looked at is a chance to err, and [`spending`] shares
+//! the error that the confidence allows among them. What the samples of a container with a CPU quota say, and what they
+//! do not say on a machine that is busy with other things, is in [`evidence`].
 
+pub mod evidence;
+pub mod spending;
+
+use record::samples::{Conditions, SamplePlan};
 use record::{Seen, Verdict};
 use serde_json::Value;
 use spec::{Matcher, Op, check::Statistic};
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, StudentsT};
 
+use self::evidence::Evidence;
+use self::spending::Look;
 use super::matcher::{Unit, approx_bounds, rounded};
 
-/// Confidence of the interval unless the check tells another.
+/// Confidence of the interval unless the check tells another: over all looks together, the verdict is wrong about a
+/// statistic that lies on a bound at most once in twenty.
 pub const CONFIDENCE: f64 = 0.95;
+
+/// How many samples an interval rests on at least where others say nothing.
+const MIN_EVIDENCE: usize = 3;
 
 /// An estimate and its confidence interval; an end that the samples do not bound is infinite.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,72 +52,169 @@ pub fn estimate(which: Statistic, values: &[f64], confidence: f64) -> Option<Est
 pub(super) fn judge(which: Statistic, want: &Matcher, seen: &Seen) -> Option<Verdict> {
     let Seen::Samples {
         values,
-        unit: unit_name,
+        unit,
         complete,
+        plan,
+        conditions,
     } = seen
     else {
         return None;
     };
-    let unit = match unit_name.as_str() {
-        "%" => Unit::Share,
-        "bytes" | "bytes/s" => Unit::Bytes,
-        _ => Unit::Plain,
-    };
-    let show = |number: f64| show(number, unit_name);
     let error = |message: String| Some(Verdict::Error { message });
     if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
         return error(format!("a sample is {bad}: that is no measurement"));
     }
-    let bounds = match bounds(want, unit) {
+    if values.is_empty() && *complete {
+        return error("not one sample was drawn".into());
+    }
+    let bounds = match bounds(want, unit_of(unit)) {
         Ok(bounds) => bounds,
         Err(why) => return error(why),
     };
-    let Some(found) = estimate(which, values, bounds.confidence) else {
-        return Some(if *complete {
-            Verdict::Error {
-                message: "not one sample was drawn".into(),
-            }
-        } else {
-            Verdict::Inconclusive {
-                n: 0,
-                interval: [f64::MIN, f64::MAX],
-                more: "samples are still to be drawn".into(),
-            }
-        });
+    let check = Question {
+        which,
+        want,
+        bounds,
+        unit,
+        plan: plan.as_ref(),
     };
     let n = values.len();
-    let (mean, deviation) = moments(values);
-    let name = name(which);
-    let summary = format!(
-        "{name} {} in [{}, {}] at {} % confidence (n {n}, mean {}, sd {})",
-        show(found.value),
-        show(found.low),
-        show(found.high),
-        rounded(bounds.confidence * 100.0),
-        show(mean),
-        show(deviation)
-    );
-    Some(if found.low >= bounds.low && found.high <= bounds.high {
-        Verdict::Pass { seen: summary }
-    } else if found.high < bounds.low || found.low > bounds.high {
-        Verdict::Fail {
-            want: format!("{name} {want}"),
-            got: summary,
-            because: None,
+    let looks = match plan {
+        Some(plan) => spending::looks(plan.count, plan.max_count, 1.0 - check.bounds.confidence),
+        None => vec![Look {
+            n,
+            error: 1.0 - check.bounds.confidence,
+        }],
+    };
+    let mut last = None;
+    for look in looks.iter().filter(|look| look.n <= n && look.n > 0) {
+        let conditions = conditions.get(..look.n).unwrap_or_default();
+        let verdict = check.at(&values[..look.n], conditions, look.error);
+        if !matches!(verdict, Verdict::Inconclusive { .. }) {
+            return Some(verdict);
         }
-    } else {
-        let more = match more_samples(which, &found, &bounds, n, deviation) {
-            Some(more) => format!("about {more} more samples would decide"),
+        last = Some(verdict);
+    }
+    Some(last.unwrap_or(Verdict::Inconclusive {
+        n: n as u64,
+        interval: [f64::MIN, f64::MAX],
+        more: if *complete {
+            "the sampling was cut short".into()
+        } else {
+            "samples are still to be drawn".into()
+        },
+    }))
+}
+
+fn unit_of(name: &str) -> Unit {
+    match name {
+        "%" => Unit::Share,
+        "bytes" | "bytes/s" => Unit::Bytes,
+        _ => Unit::Plain,
+    }
+}
+
+/// What is asked of samples.
+struct Question<'q> {
+    which: Statistic,
+    want: &'q Matcher,
+    bounds: Bounds,
+    unit: &'q str,
+    plan: Option<&'q SamplePlan>,
+}
+
+impl Question<'_> {
+    /// The verdict of one look that may err with probability `error`.
+    fn at(&self, values: &[f64], conditions: &[Conditions], error: f64) -> Verdict {
+        let confidence = 1.0 - error;
+        let evidence = Evidence::of(values, conditions);
+        let (used, n) = (evidence.values(), values.len());
+        // What a container used, it was allowed to use, however busy the machine was.
+        if let Some(all) = estimate(self.which, values, confidence).filter(|all| all.low > self.bounds.high) {
+            return self.fail(self.summary(&all, values, values, conditions), conditions);
+        }
+        let least = if evidence.is_whole() { 1 } else { MIN_EVIDENCE };
+        let found = (used.len() >= least)
+            .then(|| estimate(self.which, used, confidence))
+            .flatten();
+        let Some(found) = found else {
+            let seen = estimate(self.which, values, confidence).unwrap_or(Estimate {
+                value: 0.0,
+                low: f64::NEG_INFINITY,
+                high: f64::INFINITY,
+            });
+            let summary = self.summary(&seen, values, values, conditions);
+            let more = evidence.missing(conditions, self.plan);
+            return self.open(n, &seen, format!("{more}: {summary}, wanted {}", self.want));
+        };
+        let summary = self.summary(&found, used, values, conditions);
+        if found.low >= self.bounds.low && found.high <= self.bounds.high {
+            return Verdict::Pass { seen: summary };
+        }
+        if found.high < self.bounds.low || found.low > self.bounds.high {
+            // A workload that seldom reaches its quota may use less than the quota by itself.
+            if found.low > self.bounds.high && !evidence.mostly_limited() {
+                let more = "the container was allowed more in the few periods in which its quota decided, \
+                            and less in the others: an idle machine decides";
+                return self.open(n, &found, format!("{more}: {summary}, wanted {}", self.want));
+            }
+            return self.fail(summary, conditions);
+        }
+        let (_, deviation) = moments(used);
+        let more = match more_samples(self.which, &found, &self.bounds, used.len(), deviation, confidence) {
+            Some(more) => {
+                let drawn = (more as f64 * n as f64 / used.len() as f64).ceil();
+                let load = evidence.load_in_the_way(conditions).unwrap_or_default();
+                format!("about {drawn} more samples would decide{load}")
+            }
             None => format!(
-                "the {name} lies on a bound: no reasonable number of samples decides; widen the bounds or steady the load"
+                "the {} lies on a bound: no reasonable number of samples decides; widen the bounds or steady the load",
+                name(self.which)
             ),
         };
+        self.open(n, &found, format!("{more}: {summary}, wanted {}", self.want))
+    }
+
+    fn fail(&self, got: String, conditions: &[Conditions]) -> Verdict {
+        Verdict::Fail {
+            want: format!("{} {}", name(self.which), self.want),
+            got,
+            because: evidence::cause(conditions, self.plan),
+        }
+    }
+
+    fn open(&self, n: usize, found: &Estimate, more: String) -> Verdict {
         Verdict::Inconclusive {
             n: n as u64,
             interval: [found.low.max(f64::MIN), found.high.min(f64::MAX)],
-            more: format!("{more}: {summary}, wanted {want}"),
+            more,
         }
-    })
+    }
+
+    fn summary(&self, found: &Estimate, used: &[f64], values: &[f64], conditions: &[Conditions]) -> String {
+        let show = |number: f64| show(number, self.unit);
+        let (mean, deviation) = moments(used);
+        let n = if used.len() == values.len() {
+            used.len().to_string()
+        } else {
+            format!("{} of {}", used.len(), values.len())
+        };
+        let mut text = format!(
+            "{} {} in [{}, {}] at {} % confidence (n {n}, mean {}, sd {})",
+            name(self.which),
+            show(found.value),
+            show(found.low),
+            show(found.high),
+            rounded(self.bounds.confidence * 100.0),
+            show(mean),
+            show(deviation)
+        );
+        if let Some(around) = evidence::around(conditions, self.plan) {
+            text.push_str("; ");
+            text.push_str(&around);
+        }
+        text
+    }
 }
 
 fn name(which: Statistic) -> &'static str {
@@ -247,7 +358,14 @@ fn quantile_interval(values: &[f64], quantile: f64, confidence: f64) -> Option<E
 
 /// About how many more samples would bring the interval to one side of each bound, if the statistic stays where it is.
 /// `None` when there is no end in sight.
-fn more_samples(which: Statistic, found: &Estimate, bounds: &Bounds, n: usize, deviation: f64) -> Option<u64> {
+fn more_samples(
+    which: Statistic,
+    found: &Estimate,
+    bounds: &Bounds,
+    n: usize,
+    deviation: f64,
+    confidence: f64,
+) -> Option<u64> {
     const SIGHT: f64 = 1e6;
     let room = [found.value - bounds.low, bounds.high - found.value]
         .into_iter()
@@ -262,7 +380,7 @@ fn more_samples(which: Statistic, found: &Estimate, bounds: &Bounds, n: usize, d
                 if needed > SIGHT {
                     return None;
                 }
-                let critical = student((needed as usize).max(n).max(2), bounds.confidence)?;
+                let critical = student((needed as usize).max(n).max(2), confidence)?;
                 needed = (critical * deviation / room).powi(2).ceil();
             }
             needed
@@ -273,7 +391,7 @@ fn more_samples(which: Statistic, found: &Estimate, bounds: &Bounds, n: usize, d
                 Statistic::P95 => 0.95,
                 Statistic::P99 | Statistic::Mean => 0.99,
             };
-            let tail = (1.0 - bounds.confidence) / 2.0;
+            let tail = (1.0 - confidence) / 2.0;
             // An end exists only from this many samples on.
             let least = (tail.ln() / quantile.ln()).ceil();
             let half = [found.value - found.low, found.high - found.value]
@@ -289,6 +407,7 @@ fn more_samples(which: Statistic, found: &Estimate, bounds: &Bounds, n: usize, d
 
 #[cfg(test)]
 mod tests {
+    use record::samples::Bandwidth;
     use serde_json::json;
 
     use super::*;
@@ -324,6 +443,8 @@ mod tests {
                 values,
                 unit: "%".into(),
                 complete: true,
+                plan: None,
+                conditions: vec![],
             },
         )
         .unwrap()
@@ -392,6 +513,8 @@ mod tests {
                 values,
                 unit: "ratio".into(),
                 complete: true,
+                plan: None,
+                conditions: vec![],
             },
         );
         let Some(Verdict::Inconclusive { n: 50, interval, more }) = verdict else {
@@ -462,10 +585,188 @@ mod tests {
             values: vec![2.0, 2.0],
             unit: "ratio".into(),
             complete: true,
+            plan: None,
+            conditions: vec![],
         };
         assert!(matches!(
             judge(Statistic::Mean, &want, &samples),
             Some(Verdict::Error { .. })
         ));
+    }
+
+    const PLAN: SamplePlan = SamplePlan {
+        count: 4,
+        max_count: 24,
+        window: 0.5,
+        asked: Some(0.2),
+    };
+
+    /// Draws as `drive` does: one sample after the other, until the verdict is no longer open.
+    fn drawn(plan: SamplePlan, mut window: impl FnMut() -> (f64, Conditions)) -> Verdict {
+        let want: Matcher = serde_json::from_value(json!({"approx": "20%", "rel": "10%"})).unwrap();
+        let (mut values, mut conditions) = (Vec::new(), Vec::new());
+        loop {
+            let (value, meanwhile) = window();
+            values.push(value);
+            conditions.push(meanwhile);
+            let complete = values.len() as u64 >= plan.max_count;
+            if !spending::looks(plan.count, plan.max_count, 0.05)
+                .iter()
+                .any(|look| look.n == values.len())
+            {
+                continue;
+            }
+            let seen = Seen::Samples {
+                values: values.clone(),
+                unit: "%".into(),
+                complete,
+                plan: Some(plan),
+                conditions: conditions.clone(),
+            };
+            let verdict = judge(Statistic::Mean, &want, &seen).unwrap();
+            if complete || !matches!(verdict, Verdict::Inconclusive { .. }) {
+                return verdict;
+            }
+        }
+    }
+
+    fn word(verdict: &Verdict) -> &'static str {
+        verdict.word()
+    }
+
+    #[test]
+    fn looking_again_and_again_does_not_make_a_pass_of_what_lies_on_the_bound() {
+        let mut chance = Chance(11);
+        let mut on_the_bound = |plan| {
+            share(1500, || {
+                let verdict = drawn(plan, || (chance.normal(0.22, 0.008), Conditions::default()));
+                word(&verdict) == "pass"
+            })
+        };
+        // A mean on the bound passes by error of one side: half of 5 %, however often it is looked at.
+        let spent = on_the_bound(PLAN);
+        assert!(spent <= 0.025, "{spent}");
+
+        // The same samples with all of the error at every look: what the spending is for.
+        let peeking = share(1500, || {
+            let mut values = chance.normals(3, 0.22, 0.008);
+            (4..=24).any(|_| {
+                values.push(chance.normal(0.22, 0.008));
+                mean_interval(&values, 0.95).is_some_and(|found| found.high <= 0.22)
+            })
+        });
+        assert!(peeking > 0.06, "{peeking}");
+    }
+
+    #[test]
+    fn a_quota_that_is_held_never_fails_and_one_that_is_a_fifth_off_nearly_always_does() {
+        let mut chance = Chance(12);
+        let mut of = |mean: f64, wanted: &str| {
+            share(600, || {
+                let verdict = drawn(PLAN, || (chance.normal(mean, 0.01), Conditions::default()));
+                word(&verdict) == wanted
+            })
+        };
+        assert!(of(0.20, "pass") > 0.99);
+        assert!(of(0.20, "fail") == 0.0);
+        assert!(of(0.24, "fail") > 0.99);
+        assert!(of(0.16, "fail") > 0.99);
+        assert!(of(0.24, "pass") == 0.0 && of(0.16, "pass") == 0.0);
+    }
+
+    /// A window of five periods of a container whose quota is `quota`. In each period others leave it a random part of
+    /// the time up to `left`; it is throttled where that is more than its quota.
+    fn starved(chance: &mut Chance, quota: f64, left: f64) -> (f64, Conditions) {
+        let mut b = Bandwidth {
+            period: 0.1,
+            quota: quota * 0.1,
+            periods: 5,
+            ..Bandwidth::default()
+        };
+        let mut usage = 0.0;
+        for _ in 0..5 {
+            let most = chance.uniform() * left;
+            let used = quota.min(most) * 0.1 + chance.normal(0.0, 0.0005);
+            usage += used;
+            if most >= quota {
+                b.throttled += 1;
+                b.limited.periods += 1;
+                b.limited.time += 0.1;
+                b.limited.usage += used;
+            } else {
+                b.open.periods += 1;
+                b.open.time += 0.1;
+                b.open.pressure = Some(b.open.pressure.unwrap_or(0.0) + 0.1);
+            }
+        }
+        let conditions = Conditions {
+            t1: 500.0,
+            usage: Some(usage),
+            aligned: true,
+            bandwidth: Some(b),
+            steal: Some(0.0),
+            busy: Some(1.0),
+            ..Conditions::default()
+        };
+        (usage / 0.5, conditions)
+    }
+
+    #[test]
+    fn a_container_that_others_starve_is_never_blamed_for_too_little() {
+        let mut chance = Chance(13);
+        for left in [0.05, 0.19, 0.25, 0.4, 1.0] {
+            let fails = share(300, || {
+                let verdict = drawn(PLAN, || starved(&mut chance, 0.2, left));
+                word(&verdict) == "fail"
+            });
+            assert!(fails == 0.0, "{left}: {fails}");
+        }
+        let Verdict::Inconclusive { more, .. } = drawn(PLAN, || starved(&mut chance, 0.2, 0.19)) else {
+            panic!("nothing was ever limited");
+        };
+        assert!(
+            more.starts_with("no number of samples decides") && more.contains("in 0 of 120 periods, others used"),
+            "{more}"
+        );
+        // The quota decides often enough to be known, though the mean is far below it.
+        assert_eq!(word(&drawn(PLAN, || starved(&mut chance, 0.2, 0.4))), "pass");
+    }
+
+    #[test]
+    fn a_wrong_quota_does_not_hide_behind_a_busy_machine() {
+        let mut chance = Chance(14);
+        for (quota, left) in [(0.24, 0.6), (0.24, 1.0), (0.16, 0.6), (0.16, 1.0)] {
+            let caught = share(300, || {
+                let verdict = drawn(PLAN, || starved(&mut chance, quota, left));
+                word(&verdict) == "fail"
+            });
+            assert!(caught > 0.99, "{quota} {left}: {caught}");
+        }
+        // Seldom limited, and with a mean within the bounds: neither passed nor blamed.
+        let passes = share(300, || {
+            let verdict = drawn(PLAN, || starved(&mut chance, 0.28, 0.4));
+            word(&verdict) == "pass"
+        });
+        assert!(passes == 0.0, "{passes}");
+    }
+
+    #[test]
+    fn between_two_looks_nothing_is_decided_and_what_was_decided_stays() {
+        let want: Matcher = serde_json::from_value(json!({"approx": "20%", "rel": "10%"})).unwrap();
+        let of = |values: Vec<f64>| {
+            let seen = Seen::Samples {
+                values,
+                unit: "%".into(),
+                complete: false,
+                plan: Some(PLAN),
+                conditions: vec![],
+            };
+            judge(Statistic::Mean, &want, &seen).unwrap()
+        };
+        assert_eq!(word(&of(vec![0.2, 0.2, 0.2])), "inconclusive");
+        assert_eq!(word(&of(vec![0.2, 0.201, 0.2, 0.199])), "pass");
+        assert_eq!(word(&of(vec![0.2, 0.201, 0.2, 0.199, 9.0, 9.0, 9.0])), "pass");
+        // The fifth sample is not looked at before the sixth.
+        assert_eq!(word(&of(vec![0.1, 0.3, 0.1, 0.3, 9.0])), "inconclusive");
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn look<'k>(name: &str, keys: impl Iterator<Item = &'k str>, world: &
 }
 
 /// The group that holds a key's controller.
-fn holder<'g>(groups: &'g [Group], key: &str) -> Option<&'g Group> {
+pub(crate) fn holder<'g>(groups: &'g [Group], key: &str) -> Option<&'g Group> {
     let controller = match key.split('.').next().unwrap_or(key) {
         "procs" => {
             return groups

@@ -23,7 +23,8 @@ pub(super) fn look(target: Target<'_>, world: &mut World<'_>) -> Seen {
     }
 }
 
-fn parse(text: &str) -> Vec<MountSeen> {
+/// The mounts of a mount table, in its order.
+pub(crate) fn parse(text: &str) -> Vec<MountSeen> {
     text.lines()
         .filter_map(|line| {
             let (left, right) = line.split_once(" - ")?;

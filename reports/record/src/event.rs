@@ -144,7 +144,8 @@ pub enum Event {
         /// The spec lists it as a known failure of the subject, for this reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         known: Option<String>,
-        /// It failed because what it is about was not there or its step could not be done: no value was compared.
+        /// It failed or ended in error because what it is about was not there or its step could not be done: no value was
+        /// compared.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         absent: bool,
     },

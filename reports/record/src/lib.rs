@@ -8,6 +8,7 @@ pub mod budget;
 pub mod event;
 pub mod proof;
 pub mod read;
+pub mod samples;
 pub mod seen;
 pub mod verdict;
 

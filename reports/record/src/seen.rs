@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::samples::{Conditions, SamplePlan};
+
 /// What one check saw in one look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "seen", rename_all = "camelCase")]
@@ -108,6 +110,12 @@ pub enum Seen {
         unit: String,
         /// No more will be drawn.
         complete: bool,
+        /// How they were to be drawn. Older records do not tell, and their samples are judged in one look.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<SamplePlan>,
+        /// What went on in the window of each, in the same order; empty in older records.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        conditions: Vec<Conditions>,
     },
     /// What was to be looked at is not there: the check fails.
     Absent {

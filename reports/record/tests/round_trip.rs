@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use record::{
     Allowance, CaseHeader, CheckHeader, CheckProof, Depth, Event, FaultEffect, FaultRow, Host, ProofScore, Resolution,
     Seen, SkipBudget, SkipLimit, Standing, SubjectInfo, Tally, Verdict,
+    samples::{Bandwidth, Conditions, Limited, Open, Pressure, SamplePlan},
     seen::{CgroupValue, KernelState, MountSeen, ProcessSeen},
 };
 use serde_json::json;
@@ -102,6 +103,49 @@ fn every_seen() -> Vec<Seen> {
             values: vec![0.1 + 0.2, 1e-300, f64::MAX],
             unit: "%".into(),
             complete: false,
+            plan: None,
+            conditions: vec![],
+        },
+        Seen::Samples {
+            values: vec![0.2],
+            unit: "%".into(),
+            complete: true,
+            plan: Some(SamplePlan {
+                count: 4,
+                max_count: 24,
+                window: 0.5,
+                asked: Some(0.2),
+            }),
+            conditions: vec![
+                Conditions {
+                    t0: 0.1 + 0.2,
+                    t1: 500.4,
+                    usage: Some(0.1),
+                    aligned: true,
+                    bandwidth: Some(Bandwidth {
+                        period: 0.1,
+                        quota: 0.02,
+                        periods: 5,
+                        throttled: 4,
+                        throttled_time: 0.7,
+                        limited: Limited {
+                            periods: 3,
+                            time: 0.3,
+                            usage: 0.06,
+                        },
+                        open: Open {
+                            periods: 1,
+                            time: 0.1,
+                            pressure: Some(0.05),
+                        },
+                    }),
+                    pressure: Some(Pressure { some: 0.3, full: 0.0 }),
+                    steal: Some(0.01),
+                    busy: Some(0.9),
+                    runnable: Some(5),
+                },
+                Conditions::default(),
+            ],
         },
         Seen::Absent { what: "w".into() },
         Seen::Unmeasured { why: "y".into() },
@@ -402,4 +446,18 @@ fn a_verdict_lies_flat_in_its_event() {
         serde_json::to_value(&event).unwrap(),
         json!({"event": "verdict", "case": "c", "check": "k", "verdict": "pass", "seen": "s", "looks": 1})
     );
+}
+
+#[test]
+fn samples_of_a_record_without_conditions_are_still_read() {
+    let old = r#"{"seen":"samples","values":[0.2,0.21],"unit":"%","complete":true}"#;
+    let samples = Seen::Samples {
+        values: vec![0.2, 0.21],
+        unit: "%".into(),
+        complete: true,
+        plan: None,
+        conditions: vec![],
+    };
+    assert_eq!(serde_json::from_str::<Seen>(old).unwrap(), samples);
+    assert_eq!(serde_json::to_string(&samples).unwrap(), old);
 }

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::Path;
 
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Spec};
-use sys::launch::{Op, Place, Target};
+use sys::launch::{Directory, Missing, Op, Place, Target};
 
 use super::{Compiler, c_path, c_string};
 use crate::bundle::clean;
@@ -43,13 +43,20 @@ pub(super) fn all(c: &mut Compiler, spec: &Spec, linux: &Linux, root: Place, bin
     }
     let devices = linux.devices().as_deref().unwrap_or_default();
     c.op("linux.devices", "clear the umask", Op::Umask(0));
+    let dev = c.program.place();
+    let resolve = Op::Resolve {
+        target: dev_below(root),
+        missing: Missing::Directory,
+        into: dev,
+    };
+    c.op("linux.devices", "open `/dev`", resolve);
     for (name, major, minor) in DEFAULT {
         let replaced = devices.iter().any(|d| clean(d.path()) == Path::new("/dev").join(name));
         if replaced {
             continue;
         }
         let (field, act) = ("linux.devices", format!("make `/dev/{name}`"));
-        let dir = dev(root);
+        let dir = Directory::At(dev);
         let file = c_string(field, name)?;
         if bind {
             let from = c_string(field, format!("/dev/{name}"))?;
@@ -76,7 +83,7 @@ pub(super) fn all(c: &mut Compiler, spec: &Spec, linux: &Linux, root: Place, bin
     for (name, to) in LINKS {
         // The terminal multiplexer and standard streams are the container's own.
         let op = Op::Symlink {
-            dir: dev(root),
+            dir: Directory::At(dev),
             name: c_string("linux.devices", name)?,
             to: c_string("linux.devices", to)?,
         };
@@ -87,7 +94,7 @@ pub(super) fn all(c: &mut Compiler, spec: &Spec, linux: &Linux, root: Place, bin
 }
 
 /// `/dev` itself, which may not be a link (CVE-2026-41579).
-fn dev(root: Place) -> Target {
+fn dev_below(root: Place) -> Target {
     Target {
         root,
         path: CString::from(c"/dev"),
@@ -113,12 +120,12 @@ fn one(c: &mut Compiler, field: &str, device: &LinuxDevice, root: Place, bind: b
         return Err(Error::field(name_field, "is not the path of a file"));
     };
     let no_symlinks = above.starts_with("/dev");
-    let dir = Target {
+    let dir = Directory::Below(Target {
         root,
         path: c_path(&name_field, above)?,
         no_symlinks,
         not_proc: true,
-    };
+    });
     let name = c_path(&name_field, Path::new(name))?;
     let kind = match device.typ() {
         LinuxDeviceType::C | LinuxDeviceType::U => CHARACTER,

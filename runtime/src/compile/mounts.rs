@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType as Kind, Mount, Spec};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
-use sys::launch::{Missing, MountAttr, Op, Place, Target};
+use sys::launch::{Directory, Missing, MountAttr, Op, Place, Target};
 
 use super::namespaces::Namespaces;
 use super::{Compiler, c_path, c_string};
@@ -116,6 +116,15 @@ fn options(field: &str, mount: &Mount) -> Result<Options> {
         }
     }
     Ok(parsed)
+}
+
+/// Where a mount goes.
+#[derive(Clone, Copy)]
+enum Onto<'a> {
+    /// A path of the container, made if need be.
+    Path(&'a Path, Missing),
+    /// A new directory of this name in a file system that nobody else knows yet.
+    New(Place, &'a str),
 }
 
 /// The mounts of one container under construction.
@@ -292,7 +301,20 @@ impl<'a> Mounting<'a> {
         })
     }
 
-    fn attach(&mut self, field: &str, destination: &Path, mount: Place, missing: Missing) -> Result<()> {
+    fn attach(&mut self, field: &str, mount: Place, onto: Onto<'_>) -> Result<()> {
+        let (destination, missing) = match onto {
+            Onto::Path(destination, missing) => (destination, missing),
+            Onto::New(directory, name) => {
+                let op = Op::AttachIn {
+                    mount,
+                    directory,
+                    name: c_string(field, name)?,
+                };
+                self.c
+                    .op(format!("{field}.destination"), format!("mount on `{name}` in it"), op);
+                return Ok(());
+            }
+        };
         let target = self.target(field, destination)?;
         let into = self.c.program.place();
         let field = format!("{field}.destination");
@@ -403,7 +425,7 @@ impl<'a> Mounting<'a> {
             }
         }
         self.propagation(field, made, parsed);
-        self.attach(field, destination, made, Missing::Directory)?;
+        self.attach(field, made, Onto::Path(destination, Missing::Directory))?;
         self.recursive(field, made, parsed);
         Ok(())
     }
@@ -504,7 +526,7 @@ impl<'a> Mounting<'a> {
                 self.map_tree(field, mount, parsed, &held)?;
             }
             let held = self.c.program.hold(held);
-            return self.bound(field, destination, parsed, held, missing);
+            return self.bound(field, parsed, held, Onto::Path(destination, missing));
         }
         let path = c_path(&source_field, &source)?;
         let recursive = parsed.recursive_bind;
@@ -531,17 +553,10 @@ impl<'a> Mounting<'a> {
                 },
             );
         }
-        self.bound(field, destination, parsed, tree, missing)
+        self.bound(field, parsed, tree, Onto::Path(destination, missing))
     }
 
-    fn bound(
-        &mut self,
-        field: &str,
-        destination: &Path,
-        parsed: &Options,
-        tree: Place,
-        missing: Missing,
-    ) -> Result<()> {
+    fn bound(&mut self, field: &str, parsed: &Options, tree: Place, onto: Onto<'_>) -> Result<()> {
         if parsed.attr != MountAttr::default() {
             let op = Op::MountAttr {
                 mount: tree,
@@ -552,7 +567,7 @@ impl<'a> Mounting<'a> {
         }
         self.recursive(field, tree, parsed);
         self.propagation(field, tree, parsed);
-        self.attach(field, destination, tree, missing)
+        self.attach(field, tree, onto)
     }
 
     /// A user namespace that has the maps of a mount.
@@ -590,6 +605,7 @@ impl<'a> Mounting<'a> {
 
     /// The container's view of control groups: its own subtree of each hierarchy.
     fn cgroup(&mut self, field: &str, destination: &Path, parsed: &Options) -> Result<()> {
+        let onto = Onto::Path(destination, Missing::Directory);
         let own = self.names.is_new(Kind::Cgroup);
         if self.layout.v1.is_empty() {
             let Some(unified) = &self.layout.unified else {
@@ -599,10 +615,10 @@ impl<'a> Mounting<'a> {
                 ));
             };
             if own && (!self.userns || self.names.is_new(Kind::Network) || self.names.is_new(Kind::Cgroup)) {
-                return self.cgroup_fs(field, "cgroup2", None, destination, parsed);
+                return self.cgroup_fs(field, "cgroup2", None, onto, parsed);
             }
             let source = self.cgroup.v2_path().unwrap_or(&unified.mount).to_path_buf();
-            return self.cgroup_bind(field, &source, destination, parsed);
+            return self.cgroup_bind(field, &source, onto, parsed);
         }
         // v1: a small tmpfs with one mount for every hierarchy, and links for the names of those that share one.
         let fs = self.c.program.place();
@@ -622,7 +638,7 @@ impl<'a> Mounting<'a> {
         let attr = NOSUID | NODEV | NOEXEC;
         self.c
             .op(kind.clone(), "mount `tmpfs`", Op::FsMount { fs, attr, into: top });
-        self.attach(field, destination, top, Missing::Directory)?;
+        self.attach(field, top, onto)?;
         let hierarchies: Vec<_> = self.layout.v1.iter().chain(&self.layout.unified).collect();
         for (index, hierarchy) in hierarchies.iter().enumerate() {
             let unified = index == self.layout.v1.len();
@@ -632,23 +648,23 @@ impl<'a> Mounting<'a> {
                 hierarchy.controllers.join(",")
             };
             let name = name.strip_prefix("name=").map_or(name.clone(), String::from);
-            let below = destination.join(&name);
+            let below = Onto::New(top, &name);
             if own && !self.userns {
                 let (fs, data) = if unified {
                     ("cgroup2", None)
                 } else {
                     ("cgroup", Some(&hierarchy.controllers))
                 };
-                self.cgroup_fs(field, fs, data, &below, parsed)?;
+                self.cgroup_fs(field, fs, data, below, parsed)?;
             } else {
                 let source = self
                     .container_directory(&hierarchy.mount)
                     .unwrap_or(hierarchy.mount.join(&hierarchy.own));
-                self.cgroup_bind(field, &source, &below, parsed)?;
+                self.cgroup_bind(field, &source, below, parsed)?;
             }
             if !unified && hierarchy.controllers.len() > 1 {
                 for alias in &hierarchy.controllers {
-                    let dir = self.target(field, destination)?;
+                    let dir = Directory::At(top);
                     let (link, to) = (c_string(field, alias)?, c_string(field, &name)?);
                     self.c.op(
                         kind.clone(),
@@ -688,7 +704,7 @@ impl<'a> Mounting<'a> {
         field: &str,
         kind: &str,
         controllers: Option<&Vec<String>>,
-        destination: &Path,
+        onto: Onto<'_>,
         parsed: &Options,
     ) -> Result<()> {
         let fs = self.c.program.place();
@@ -725,10 +741,10 @@ impl<'a> Mounting<'a> {
         self.c
             .op(kind_field, format!("mount `{kind}`"), Op::FsMount { fs, attr, into });
         self.propagation(field, into, parsed);
-        self.attach(field, destination, into, Missing::Directory)
+        self.attach(field, into, onto)
     }
 
-    fn cgroup_bind(&mut self, field: &str, source: &Path, destination: &Path, parsed: &Options) -> Result<()> {
+    fn cgroup_bind(&mut self, field: &str, source: &Path, onto: Onto<'_>, parsed: &Options) -> Result<()> {
         let tree = self.c.program.place();
         let path = c_path(field, source)?;
         self.c.op(
@@ -740,7 +756,7 @@ impl<'a> Mounting<'a> {
                 into: tree,
             },
         );
-        self.bound(field, destination, parsed, tree, Missing::Directory)
+        self.bound(field, parsed, tree, onto)
     }
 
     /// The mode of a directory that the root has already.

@@ -52,6 +52,8 @@ fn run(global: &Global, arguments: Arguments) -> Result<i32> {
     } = bring_up::bring_up(global, &request)?;
     bring_up::run_poststart(global, &container, &bundle);
     let Some(signals) = signals else { return Ok(0) };
+    // Now that the container runs, nobody waits for this.
+    drop(global.own_mount.take());
     let code = foreground::wait(&signals, &pidfd, terminal)?;
     if !keep {
         bring_up::tear_down(global, &container, Some(&bundle))?;

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use super::raw::{call, int, read, string, written};
 use super::target::{open_directory, open_target};
-use super::{Console, Context, Hook, MountAttr, Op, Place, raw};
+use super::{Console, Context, Directory, Hook, MountAttr, Op, Place, raw};
 
 /// The byte that says that the child waits for its start.
 pub(super) const READY: u8 = 2;
@@ -42,12 +42,31 @@ struct FilterProgram {
 
 type Step = Result<(), Errno>;
 
+/// A directory that an operation works in.
+enum Opened {
+    /// Opened by an operation before.
+    Held(BorrowedFd<'static>),
+    /// Opened for this operation.
+    Own(OwnedFd),
+}
+
+impl std::os::fd::AsFd for Opened {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Opened::Held(fd) => *fd,
+            Opened::Own(fd) => std::os::fd::AsFd::as_fd(fd),
+        }
+    }
+}
+
 /// The state of one run of the interpreter.
 struct Child<'a> {
     context: &'a Context<'a>,
     found: usize,
     /// Where a failure is told besides the page: the peer that asked for the start.
     starter: RawFd,
+    /// The empty directory that hides others is attached already, and is copied from now on.
+    hiding: bool,
 }
 
 /// Where a child begins. `argument` is a [`Context`].
@@ -59,6 +78,7 @@ pub(super) extern "C" fn main(argument: *const libc::c_void) -> ! {
         context,
         found: 0,
         starter: -1,
+        hiding: false,
     };
     let outer = context.clone.outer;
     let first = if outer > 0 { child.through_outer(outer) } else { 0 };
@@ -73,6 +93,7 @@ extern "C" fn inner(argument: *const libc::c_void) -> ! {
         context,
         found: 0,
         starter: -1,
+        hiding: false,
     };
     child.run(context.clone.outer, context.program.ops.len())
 }
@@ -102,6 +123,10 @@ impl Child<'_> {
     }
 
     /// Runs the first operations here, then clones the sibling that runs the others, and ends.
+    ///
+    /// Never inlined: the stack that it makes for the sibling would be touched, page by page, in every child.
+    #[cold]
+    #[inline(never)]
     fn through_outer(&mut self, outer: usize) -> usize {
         for op in 0..outer {
             if let Err(errno) = self.step(op) {
@@ -162,6 +187,13 @@ impl Child<'_> {
         if let Some(slot) = table.get_mut(usize::from(place.0)) {
             let old = std::mem::replace(slot, fd.into_raw_fd());
             raw::close(old);
+        }
+    }
+
+    fn directory(&self, directory: &Directory) -> Result<Opened, Errno> {
+        match directory {
+            Directory::At(place) => Ok(Opened::Held(self.fd(*place)?)),
+            Directory::Below(target) => open_directory(self.fd(target.root)?, target).map(Opened::Own),
         }
     }
 
@@ -267,6 +299,12 @@ impl Child<'_> {
                 self.drop_place(*to);
                 Ok(())
             }
+            Op::AttachIn { mount, directory, name } => {
+                let directory = self.fd(*directory)?;
+                rustix::fs::mkdirat(directory, name.as_c_str(), Mode::from_raw_mode(0o755))?;
+                let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+                rustix::mount::move_mount(self.fd(*mount)?, c"", directory, name.as_c_str(), flags)
+            }
             Op::AttachPath { mount, to } => {
                 let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
                 rustix::mount::move_mount(self.fd(*mount)?, c"", CWD, to.as_c_str(), flags)
@@ -280,11 +318,11 @@ impl Child<'_> {
                 minor,
                 owner,
             } => {
-                let dir = open_directory(self.fd(dir.root)?, dir)?;
-                node(&dir, name, *mode, (*major, *minor), *owner)
+                let dir = self.directory(dir)?;
+                node(std::os::fd::AsFd::as_fd(&dir), name, *mode, (*major, *minor), *owner)
             }
             Op::BindNode { dir, name, from } => {
-                let dir = open_directory(self.fd(dir.root)?, dir)?;
+                let dir = self.directory(dir)?;
                 let tree = rustix::mount::open_tree(CWD, from.as_c_str(), tree_flags(false))?;
                 let flags = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NONBLOCK;
                 if let Err(errno) = rustix::fs::openat(&dir, name.as_c_str(), flags, Mode::from_raw_mode(0o666)) {
@@ -298,7 +336,7 @@ impl Child<'_> {
                 move_mount(std::os::fd::AsFd::as_fd(&tree), std::os::fd::AsFd::as_fd(&at))
             }
             Op::Symlink { dir, name, to } => {
-                let dir = open_directory(self.fd(dir.root)?, dir)?;
+                let dir = self.directory(dir)?;
                 match rustix::fs::symlinkat(to.as_c_str(), &dir, name.as_c_str()) {
                     Err(Errno::EXIST) => Ok(()),
                     other => other,
@@ -517,7 +555,7 @@ impl Child<'_> {
         Ok(())
     }
 
-    fn mask(&self, target: &super::Target, null: Place, empty: Place) -> Step {
+    fn mask(&mut self, target: &super::Target, null: Place, empty: Place) -> Step {
         let at = match open_target(self.fd(target.root)?, target, super::Missing::Fail) {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             other => other?,
@@ -525,12 +563,14 @@ impl Child<'_> {
         let stat = rustix::fs::fstat(&at)?;
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         let cover = self.fd(if directory { empty } else { null })?;
-        match clone_tree(cover, false) {
-            // Before Linux 6.15 a mount that is not attached cannot be copied: the first directory gets the mount
-            // itself, which is attached then, and the others get copies of it.
-            Err(Errno::INVAL) if directory => move_mount(cover, std::os::fd::AsFd::as_fd(&at)),
-            tree => move_mount(std::os::fd::AsFd::as_fd(&tree?), std::os::fd::AsFd::as_fd(&at)),
+        if directory && !self.hiding {
+            // The first directory gets the mount itself: one that is never attached must wait for an RCU grace period
+            // when it is closed, and before Linux 6.15 it cannot be copied.
+            self.hiding = true;
+            return move_mount(cover, std::os::fd::AsFd::as_fd(&at));
         }
+        let tree = clone_tree(cover, false)?;
+        move_mount(std::os::fd::AsFd::as_fd(&tree), std::os::fd::AsFd::as_fd(&at))
     }
 
     fn find(&mut self, paths: &[std::ffi::CString]) -> Step {
@@ -716,7 +756,7 @@ fn mount_setattr(mount: RawFd, attr: MountAttr, userns: Option<RawFd>, recursive
     .map(drop)
 }
 
-fn node(dir: &OwnedFd, name: &CStr, mode: u32, device: (u32, u32), owner: Option<(u32, u32)>) -> Step {
+fn node(dir: BorrowedFd<'_>, name: &CStr, mode: u32, device: (u32, u32), owner: Option<(u32, u32)>) -> Step {
     let kind = FileType::from_raw_mode(mode);
     let permissions = Mode::from_raw_mode(mode);
     let number = rustix::fs::makedev(device.0, device.1);

@@ -2,7 +2,7 @@
 
 use super::{Checker, Place, matcher::Field};
 use crate::{
-    Action, Check, Matcher, Op, Spanned, Step, Subject, Window,
+    Action, Check, Matcher, Op, Spanned, Step, Subject,
     check::{
         ExitCheck, FileCheck, MountsCheck, NetworkCheck, OutputCheck, ProcessCheck,
         cgroup::{self, CGROUP_KEYS, Unit},
@@ -11,11 +11,11 @@ use crate::{
     step::Metric,
 };
 
-const STATES: &[&str] = &["creating", "created", "running", "stopped", "paused", "missing"];
-const REASONS: &[&str] = &["Completed", "Error", "OOMKilled"];
-const PROCESS_STATES: &[&str] = &["R", "S", "D", "Z", "T", "t", "I", "X"];
-const FILE_KINDS: &[&str] = &["file", "directory", "symlink", "character", "block", "fifo", "socket"];
-const PROPAGATIONS: &[&str] = &["private", "shared", "slave", "shared,slave", "unbindable"];
+pub(crate) const STATES: &[&str] = &["creating", "created", "running", "stopped", "paused", "missing"];
+pub(crate) const REASONS: &[&str] = &["Completed", "Error", "OOMKilled"];
+pub(crate) const PROCESS_STATES: &[&str] = &["R", "S", "D", "Z", "T", "t", "I", "X"];
+pub(crate) const FILE_KINDS: &[&str] = &["file", "directory", "symlink", "character", "block", "fifo", "socket"];
+pub(crate) const PROPAGATIONS: &[&str] = &["private", "shared", "slave", "shared,slave", "unbindable"];
 
 const NUMBER: Field = Field::Number(Unit::Number);
 
@@ -35,7 +35,7 @@ impl Checker<'_> {
                     self.matcher(matcher, Field::Any, &at.key(path));
                 }
             }
-            Subject::Process(process) => self.process(process, step, place),
+            Subject::Process(process) => self.process(process, place),
             Subject::Namespace(kinds) => {
                 self.says_something(!kinds.is_empty(), key, place);
                 for (kind, matcher) in kinds {
@@ -44,7 +44,7 @@ impl Checker<'_> {
                     self.matcher(matcher, Field::Object, &at);
                 }
             }
-            Subject::Mounts(mounts) => self.mounts(mounts, step, place),
+            Subject::Mounts(mounts) => self.mounts(mounts, place),
             Subject::Cgroup(keys) => {
                 self.says_something(!keys.is_empty(), key, place);
                 for (name, matcher) in keys {
@@ -52,20 +52,9 @@ impl Checker<'_> {
                 }
             }
             Subject::Network(network) => self.network(network, place),
-            Subject::File(file) => self.file(file, step, place),
+            Subject::File(file) => self.file(file, place),
             Subject::Statistic(_, matcher) => {
-                let metric = step
-                    .sample
-                    .as_ref()
-                    .map(|sample| (sample.metric, sample.relative_to.is_some()));
-                let unit = match metric {
-                    Some((Metric::CpuUsage, _)) | Some((_, true)) => Unit::Share,
-                    Some((Metric::PidsCurrent, _)) => Unit::Number,
-                    Some((Metric::MemoryUsage | Metric::IoReadRate | Metric::IoWriteRate, _)) => Unit::Bytes,
-                    // The sample is one of another step.
-                    None => return self.matcher(matcher, Field::Any, &at),
-                };
-                self.matcher(matcher, Field::Number(unit), &at);
+                self.matcher(matcher, sampled(step).map_or(Field::Any, Field::Number), &at);
             }
         }
     }
@@ -188,7 +177,7 @@ impl Checker<'_> {
         }
     }
 
-    fn process(&mut self, process: &ProcessCheck, step: &Step, place: &Place<'_>) {
+    fn process(&mut self, process: &ProcessCheck, place: &Place<'_>) {
         let at = place.key("process");
         let filter = &process.filter;
         let chooses = filter.pid.is_some()
@@ -221,10 +210,9 @@ impl Checker<'_> {
                 ("state", process.state.as_ref(), Field::Word(PROCESS_STATES)),
             ],
         );
-        self.absence(process.count.as_ref().is_some_and(is_zero), "count", step, &at);
     }
 
-    fn mounts(&mut self, mounts: &MountsCheck, step: &Step, place: &Place<'_>) {
+    fn mounts(&mut self, mounts: &MountsCheck, place: &Place<'_>) {
         let at = place.key("mounts");
         let filter = &mounts.filter;
         let chooses = filter.destination.is_some()
@@ -245,7 +233,6 @@ impl Checker<'_> {
                 ("root", mounts.root.as_ref(), Field::Text),
             ],
         );
-        self.absence(mounts.count.as_ref().is_some_and(is_zero), "count", step, &at);
     }
 
     fn chooses(&mut self, chooses: bool, at: &Place<'_>) {
@@ -281,7 +268,7 @@ impl Checker<'_> {
         self.fields(&place.key("network"), &fields);
     }
 
-    fn file(&mut self, file: &FileCheck, step: &Step, place: &Place<'_>) {
+    fn file(&mut self, file: &FileCheck, place: &Place<'_>) {
         let at = place.key("file");
         self.absolute("path", &file.path, at.key("path").extent);
         let fields = [
@@ -309,21 +296,22 @@ impl Checker<'_> {
             let fault = Fault::new(at.key("exists").extent, "a file that does not exist has no properties");
             self.fault(fault.hint("leave the others out"));
         }
-        self.absence(file.exists == Some(false), "exists", step, &at);
-    }
-
-    /// One look that finds nothing shows little: it may have come too early.
-    fn absence(&mut self, is_absence: bool, key: &str, step: &Step, at: &Place<'_>) {
-        if is_absence && step.window == Window::Once {
-            let lint = Fault::new(at.label(key), "absence is looked for only once")
-                .hint("what is not there yet is not there either")
-                .help("give the step `consistently: {for: 1s}`");
-            self.lints.push(lint);
-        }
     }
 }
 
-fn is_zero(matcher: &Matcher) -> bool {
+/// What a step's own sample is measured in; `None` if it draws none.
+pub(crate) fn sampled(step: &Step) -> Option<Unit> {
+    let sample = step.sample.as_ref()?;
+    Some(match sample.metric {
+        _ if sample.relative_to.is_some() => Unit::Share,
+        Metric::CpuUsage => Unit::Share,
+        Metric::PidsCurrent => Unit::Number,
+        Metric::MemoryUsage | Metric::IoReadRate | Metric::IoWriteRate => Unit::Bytes,
+    })
+}
+
+/// Whether it is a number of none.
+pub(crate) fn is_zero(matcher: &Matcher) -> bool {
     matcher.0.iter().any(|op| match op {
         Op::Eq(value) | Op::Lte(value) => value.as_f64() == Some(0.0),
         Op::Lt(value) => value.as_f64() == Some(1.0),

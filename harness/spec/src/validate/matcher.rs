@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Checker, Place, step::is_signal};
+use super::{Admits, Checker, Place, admits, step::is_signal};
 use crate::{Bytes, Matcher, Op, Span, check::cgroup::Unit, fault::Fault, quantity::percent};
 
 /// What a field holds, and so what can be asked of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(crate) enum Field {
     /// A number with a unit.
     Number(Unit),
     /// Free text.
@@ -26,8 +26,13 @@ pub(super) enum Field {
 
 impl Checker<'_> {
     pub(super) fn matcher(&mut self, matcher: &Matcher, field: Field, place: &Place<'_>) {
+        let before = self.faults.len();
         for op in &matcher.0 {
             self.operator(op, field, place);
+        }
+        if self.faults.len() == before && admits(matcher, field) == Admits::Nothing {
+            let fault = Fault::new(place.extent, format!("nothing can be `{matcher}`"));
+            self.fault(fault.hint("this can never hold"));
         }
     }
 
@@ -188,7 +193,7 @@ fn offered(field: Field) -> (&'static str, &'static str) {
 }
 
 /// A value in its unit; `None` if it is not of that unit.
-fn number(value: &Value, unit: Unit) -> Option<f64> {
+pub(crate) fn number(value: &Value, unit: Unit) -> Option<f64> {
     match (value, unit) {
         // A bare number of seconds or of microseconds? It must say.
         (Value::Number(number), Unit::Duration) => number.as_f64().filter(|n| *n == 0.0),
@@ -201,6 +206,6 @@ fn number(value: &Value, unit: Unit) -> Option<f64> {
     }
 }
 
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,13 +1,19 @@
-//! PID 1 of the machine on its disk: makes it the host that plimsoll expects, runs it, tells its exit code, ends.
+//! PID 1 of the machine on its disk: makes it the host that plimsoll expects, runs it as root and then as an ordinary user
+//! with a subtree of the control groups, tells its exit code, ends.
 #![expect(clippy::print_stderr, reason = "standard error is the console of the machine")]
 
+mod ordinary;
+
 use std::io::{self, Write as _};
+use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{WaitOptions, waitpid};
 use rustix::system::{RebootCommand, reboot, sethostname};
+use sys::fork::{Forked, exit_now, fork};
 
 /// Mounted in this order, as on any host; the cgroup hierarchy is version 2 alone.
 const MOUNTS: [(&str, &str, &str); 7] = [
@@ -46,9 +52,19 @@ fn live() -> io::Result<()> {
         eprintln!("stage2: no swap: {error}");
     }
     cgroup()?;
-    let code = run()?;
-    if let Err(error) = tell_record() {
-        eprintln!("stage2: no record: {error}");
+    let mut code = 0;
+    if let Some(words) = words("/etc/plimsoll-arguments")? {
+        let mut command = plimsoll(&words)?;
+        command.current_dir("/repo").env("HOME", "/root");
+        code = run(command, None)?;
+        if let Err(error) = tell_record() {
+            eprintln!("stage2: no record: {error}");
+        }
+    }
+    if let Some(words) = words("/etc/plimsoll-arguments-ordinary")? {
+        let second = ordinary::pass(&words)?;
+        // The first that went wrong is told.
+        code = if code == 0 { second } else { code };
     }
     port("plimsoll.status")?.write_all(format!("exit {code}\n").as_bytes())
 }
@@ -82,20 +98,38 @@ fn cgroup() -> io::Result<()> {
     fs_err::write(own.join("cgroup.procs"), "0")
 }
 
-/// Runs plimsoll and reaps whatever else ends; its exit code, 128 + n after signal n.
-fn run() -> io::Result<i32> {
-    let words = fs_err::read_to_string("/etc/plimsoll-arguments")?;
+/// The words of a file, one a line; none if there is no such file.
+fn words(path: &str) -> io::Result<Option<Vec<String>>> {
+    match fs_err::read_to_string(path) {
+        Ok(text) => Ok(Some(text.lines().map(String::from).collect())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// `plimsoll run` with these words; what it says is the report.
+fn plimsoll(words: &[String]) -> io::Result<Command> {
     let report = port("plimsoll.report")?;
     let mut command = Command::new("/usr/bin/plimsoll");
-    command
-        .args(["run", "--jobs", "1"])
-        .args(words.lines())
-        .current_dir("/repo");
-    command
-        .env_clear()
-        .envs([("PATH", "/usr/bin:/bin:/sbin"), ("HOME", "/root")]);
+    command.args(["run", "--jobs", "1"]).args(words);
+    command.env_clear().env("PATH", "/usr/bin:/bin:/sbin");
     command.stdin(Stdio::null()).stderr(report.try_clone()?).stdout(report);
-    let child = i32::try_from(command.spawn()?.id()).map_err(io::Error::other)?;
+    Ok(command)
+}
+
+/// Runs a program, in a control group of its own if one is given, and reaps whatever else ends; its exit code, 128 + n after
+/// signal n.
+fn run(mut command: Command, group: Option<BorrowedFd<'_>>) -> io::Result<i32> {
+    let child = match fork(0, group)? {
+        Forked::Child => {
+            let error = command.exec();
+            eprintln!("stage2: failed to execute {command:?}: {error}");
+            exit_now(127)
+        }
+        Forked::Parent { pid, .. } => pid,
+    };
+    // It has the port that the report goes to, which only one may have.
+    drop(command);
     loop {
         if let Some((pid, status)) = waitpid(None, WaitOptions::empty())?
             && pid.as_raw_nonzero().get() == child

@@ -1,0 +1,29 @@
+//! How often a statistical check errs: the program is `benches/false_alarms.rs`.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use crate::command;
+use crate::release;
+use crate::root::Error;
+
+/// Words for the program.
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Options {
+    /// `--help` tells which there are.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+}
+
+/// Builds plimsoll and the program, and runs it.
+pub(crate) fn stage(workspace: &Path, options: &Options) -> Result<ExitCode, Error> {
+    let plimsoll = release::build(workspace, "plimsoll", "plimsoll")?;
+    let program = release::build(workspace, "benches", "false-alarms")?;
+    let mut run = Command::new(program);
+    run.current_dir(workspace)
+        .arg("--plimsoll")
+        .arg(plimsoll)
+        .args(&options.arguments);
+    Ok(ExitCode::from(command::exit_code(&mut run)?))
+}

@@ -1,0 +1,94 @@
+//! A check that something is not so, where nothing shows that it could be seen if it were.
+
+use super::{Doubt, Lens, Lint, Seat};
+use crate::{Op, Subject, fault::Fault, validate::is_zero};
+
+pub(super) const LINT: Lint = Lint {
+    name: "negative-without-control",
+    about: "a check that something is absent, refused or different, without one in the same case that the thing can be seen at all",
+    look,
+};
+
+fn look(lens: &Lens<'_>, doubts: &mut Vec<Doubt>) {
+    for seat in lens.seats.iter().filter(|seat| is_negative(seat)) {
+        let controlled = lens
+            .seats
+            .iter()
+            .any(|other| !is_negative(other) && controls(other, seat));
+        if controlled {
+            continue;
+        }
+        let key = seat.check.subject.key();
+        let lint = Fault::new(
+            seat.place.label(key),
+            format!("check `{}` would hold if nothing worked at all", seat.check.id.value),
+        )
+        .hint("it is negative, and no other check of the test is a positive control for it")
+        .help(match &seat.check.subject {
+            Subject::Exit(_) | Subject::Output(_) => {
+                "add a check that the same command succeeds where it should, or that the workload runs".to_owned()
+            }
+            Subject::State(_) | Subject::Namespace(_) => {
+                "add a check that the workload runs, such as its `state`, or `report: {pid: {exists: true}}`".to_owned()
+            }
+            _ => format!("add a check with `{key}` that finds the same thing where it must be found"),
+        });
+        doubts.push(Doubt::of(seat, lint));
+    }
+}
+
+/// Whether it holds only because something is not there, is another or fails.
+fn is_negative(seat: &Seat<'_>) -> bool {
+    match &seat.check.subject {
+        Subject::Process(process) => process.count.as_ref().is_some_and(is_zero),
+        Subject::Mounts(mounts) => mounts.count.as_ref().is_some_and(is_zero),
+        Subject::File(file) if file.exists.is_some() => file.exists == Some(false),
+        Subject::File(_)
+        | Subject::State(_)
+        | Subject::Exit(_)
+        | Subject::Output(_)
+        | Subject::Report(_)
+        | Subject::Namespace(_)
+        | Subject::Cgroup(_)
+        | Subject::Network(_)
+        | Subject::Statistic(..) => seat.looks.iter().all(|look| look.matcher.0.iter().all(negates)),
+    }
+}
+
+fn negates(op: &Op) -> bool {
+    match op {
+        Op::Ne(_) | Op::Exists(false) | Op::DiffersFrom(_) => true,
+        Op::Eq(value) => value.as_str() == Some("missing"),
+        Op::Exactly(values) => values.is_empty(),
+        Op::Count(count) => is_zero(count),
+        Op::Gt(_)
+        | Op::Gte(_)
+        | Op::Lt(_)
+        | Op::Lte(_)
+        | Op::Between(..)
+        | Op::Approx { .. }
+        | Op::Matches(_)
+        | Op::Contains(_)
+        | Op::ContainsAll(_)
+        | Op::OneOf(_)
+        | Op::Exists(true)
+        | Op::SameAs(_) => false,
+    }
+}
+
+/// Whether a positive check shows that what the negative one looks at can be seen.
+fn controls(positive: &Seat<'_>, negative: &Seat<'_>) -> bool {
+    let on = |seat: &Seat<'_>| seat.check.on.as_ref().map(|on| on.value.clone());
+    let same_kind = positive.check.subject.key() == negative.check.subject.key();
+    match &negative.check.subject {
+        // The subject does at least something as it should.
+        Subject::Exit(_) | Subject::Output(_) => on(positive).is_none_or(|on| on != "host"),
+        Subject::State(_) | Subject::Namespace(_) | Subject::Report(_) => same_kind || on(positive) == on(negative),
+        Subject::Process(_)
+        | Subject::Mounts(_)
+        | Subject::Cgroup(_)
+        | Subject::Network(_)
+        | Subject::File(_)
+        | Subject::Statistic(..) => same_kind,
+    }
+}
