@@ -133,8 +133,9 @@ impl Call {
             program: program.clone(),
             source,
         };
-        let signals = SignalFd::all().map_err(failed)?;
+        // In this order: a child inherits what is blocked, and the container would, too.
         let mut child = command.spawn().map_err(failed)?;
+        let signals = SignalFd::all().map_err(failed)?;
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
         loop {
             let mut fds = [PollFd::new(&pidfd, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
