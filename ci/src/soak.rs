@@ -243,6 +243,7 @@ mod tests {
             verdict,
             looks: 1,
             known: known.then(|| "it is so".into()),
+            absent: false,
         }
     }
 

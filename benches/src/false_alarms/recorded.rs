@@ -87,7 +87,7 @@ fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 fn of_run(path: &Path) -> Result<Vec<Case>, Error> {
-    let file = fs_err::File::open(path).map_err(|error| reading(path)(error.into()))?;
+    let file = fs_err::File::open(path).map_err(reading(path))?;
     let events = record::read(std::io::BufReader::new(file)).map_err(|source| Error::Record {
         path: path.to_owned(),
         source,
