@@ -26,6 +26,7 @@ use spec::{Check, Position};
 
 pub use facts::Facts;
 
+use self::concern::Weight;
 use self::statement::{Matter, Object, Statement};
 use crate::judge::Judged;
 use crate::plan::Case;
@@ -187,10 +188,10 @@ impl<'a> Table<'a> {
     }
 
     /// The statements that a check is about, what decides it most first, and whether it looks at the very thing.
-    fn relevant(&self, check: &Check) -> Vec<(&Statement, bool)> {
+    fn relevant(&self, check: &Check) -> Vec<(&Statement, Weight)> {
         let workloads = concern::workloads(self.case, check);
         let concerns = concern::of(self.case, check, self.facts.seen(&check.id.value));
-        let mut all: Vec<(&Statement, bool)> = Vec::new();
+        let mut all: Vec<(&Statement, Weight)> = Vec::new();
         for concern in &concerns {
             let mut covered: Vec<&Statement> = workloads
                 .iter()
@@ -200,7 +201,7 @@ impl<'a> Table<'a> {
             covered.sort_by_key(|statement| std::cmp::Reverse(concern.depth(statement)));
             for statement in covered {
                 if !all.iter().any(|(known, _)| *known == statement) {
-                    all.push((statement, concern.direct));
+                    all.push((statement, concern.weight()));
                 }
             }
         }
@@ -215,7 +216,7 @@ impl<'a> Table<'a> {
         diagnosis
     }
 
-    fn judge(&self, check: &Check, relevant: &[(&Statement, bool)]) -> Diagnosis {
+    fn judge(&self, check: &Check, relevant: &[(&Statement, Weight)]) -> Diagnosis {
         let statements = || relevant.iter().map(|(statement, _)| *statement);
         // One look may fall between a change and its being told.
         let lies = self
@@ -236,17 +237,19 @@ impl<'a> Table<'a> {
                 Some(host),
             );
         }
-        if let Some(disobeyed) = statements().find(|s| s.agrees == Some(false)) {
-            return self.told(check, Culprit::Subject, disobedience(disobeyed), Some(disobeyed));
-        }
         let sabotaged = |s: &Statement| match s.place(self.case) {
-            Some(Found::Written(_, place)) => place.sabotaged,
+            Some(Found::Written(_, place) | Found::Around(_, place)) => place.sabotaged,
             Some(Found::Unset(..)) => true,
-            Some(Found::Around(_, place)) => place.sabotaged,
             None => false,
         };
-        if let Some(asked) = statements().find(|s| s.agrees != Some(false) && !s.asked.is_empty() && sabotaged(s)) {
-            return self.told(check, Culprit::Request, self.request(asked), Some(asked));
+        // Of what the check is about, the first that is not as asked for, or not as it was before the sabotage.
+        for (statement, _) in relevant.iter().filter(|(_, weight)| *weight != Weight::Weak) {
+            if statement.agrees == Some(false) {
+                return self.told(check, Culprit::Subject, disobedience(statement), Some(statement));
+            }
+            if !statement.asked.is_empty() && sabotaged(statement) {
+                return self.told(check, Culprit::Request, self.request(statement), Some(statement));
+            }
         }
         let changes = self.case.places.sabotaged();
         if let (Some(id), false) = (&self.case.header.sabotage, changes.is_empty()) {
@@ -265,6 +268,9 @@ impl<'a> Table<'a> {
             );
             diagnosis.asked_at = changes.first().map(|(_, _, at)| self.at(*at));
             return diagnosis;
+        }
+        if let Some(disobeyed) = statements().find(|s| s.agrees == Some(false)) {
+            return self.told(check, Culprit::Subject, disobedience(disobeyed), Some(disobeyed));
         }
         if let Some(refusal) = self.refusal(check) {
             return self.told(check, Culprit::Subject, refusal, None);
@@ -287,7 +293,7 @@ impl<'a> Table<'a> {
         }
         if let Some((asked, _)) = relevant
             .iter()
-            .find(|(s, direct)| *direct && s.agrees == Some(true) && !s.asked.is_empty())
+            .find(|(s, weight)| *weight == Weight::Direct && s.agrees == Some(true) && !s.asked.is_empty())
         {
             return self.told(check, Culprit::Request, self.request(asked), Some(asked));
         }
@@ -376,7 +382,7 @@ impl<'a> Table<'a> {
         format!("{}:{}:{}", self.case.header.file, at.line, at.column)
     }
 
-    fn chain(&self, check: &Check, relevant: &[(&Statement, bool)]) -> Vec<String> {
+    fn chain(&self, check: &Check, relevant: &[(&Statement, Weight)]) -> Vec<String> {
         const LONGEST: usize = 12;
         let mut chain = Vec::new();
         for (statement, _) in relevant
@@ -416,7 +422,7 @@ impl<'a> Table<'a> {
         chain
     }
 
-    fn missing(&self, check: &Check, relevant: &[(&Statement, bool)]) -> Vec<String> {
+    fn missing(&self, check: &Check, relevant: &[(&Statement, Weight)]) -> Vec<String> {
         let mut missing: Vec<String> = Vec::new();
         for workload in concern::workloads(self.case, check) {
             if self.unasked.contains(&workload.as_str()) {

@@ -18,6 +18,17 @@ pub(crate) struct Concern {
     pub(crate) direct: bool,
 }
 
+/// How much a concern says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// The check looks at this very thing.
+    Direct,
+    /// The check sees an effect of it.
+    Effect,
+    /// It is one of many that may have an effect.
+    Weak,
+}
+
 /// See [`Concern`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
@@ -68,6 +79,15 @@ fn path(path: &str) -> Concern {
 }
 
 impl Concern {
+    /// How much it says.
+    pub(crate) fn weight(&self) -> Weight {
+        match (&self.what, self.direct) {
+            (What::Every(_), _) => Weight::Weak,
+            (_, true) => Weight::Direct,
+            (_, false) => Weight::Effect,
+        }
+    }
+
     /// Whether a statement is about it.
     pub(crate) fn covers(&self, statement: &Statement) -> bool {
         match &self.what {

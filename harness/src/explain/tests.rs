@@ -687,6 +687,19 @@ fn a_state_that_is_not_true_is_the_subjects_doing() {
 }
 
 #[test]
+fn what_a_sabotage_changed_outweighs_what_only_may_have_an_effect() {
+    // The limit of open files is among the many things that may end a write, and nobody asked for a change of it.
+    let kernel = Kernel::of(Some("unlimited"))
+        .with("app.limits", "64                   128 ", "1024                 4096")
+        .seen("runs", stopped());
+    kernel.says("runs", Culprit::Request, &["sabotage `unlimited` asks for it"]);
+    let honest = Kernel::of(None)
+        .with("app.limits", "64                   128 ", "1024                 4096")
+        .seen("runs", stopped());
+    honest.says("runs", Culprit::Subject, &["RLIMIT_NOFILE"]);
+}
+
+#[test]
 fn a_refusal_is_told_with_what_was_said() {
     let mut kernel = Kernel::of(None);
     kernel.acts.push(Event::Act {
