@@ -342,6 +342,15 @@ impl Container {
         rustix::fs::flock(&mark, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
     }
 
+    /// Waits until its program, which has been executed, no longer holds the mark: the kernel tells of the execution before
+    /// it has closed every descriptor, and whoever looks in between would not find it running.
+    pub(crate) fn settle(&self) {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        if let Ok(mark) = rustix::fs::open(self.dir.join(MARK), flags, Mode::empty()) {
+            while rustix::fs::flock(&mark, FlockOperation::LockShared) == Err(Errno::INTR) {}
+        }
+    }
+
     /// Its first process.
     pub(crate) fn pidfd(&self) -> Option<OwnedFd> {
         self.saved.alive()

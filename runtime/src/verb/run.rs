@@ -50,6 +50,9 @@ fn run(global: &Global, arguments: Arguments) -> Result<i32> {
         bundle,
         terminal,
     } = bring_up::bring_up(global, &request)?;
+    if detach {
+        container.settle();
+    }
     bring_up::run_poststart(global, &container, &bundle);
     let Some(signals) = signals else { return Ok(0) };
     // Now that the container runs, nobody waits for this.

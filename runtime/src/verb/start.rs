@@ -67,6 +67,7 @@ fn run(global: &Global, arguments: Arguments) -> Result<i32> {
             None => Error::Died,
         });
     }
+    container.settle();
     let bundle = container.bundle()?;
     bring_up::run_poststart(global, &container, &bundle);
     Ok(0)
