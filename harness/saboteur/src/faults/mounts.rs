@@ -1,8 +1,12 @@
 //! Mounts and their options.
 
+use std::fs;
+use std::path::Path;
+
+use rustix::mount::{MountFlags, mount};
 use serde_json::{Value, json};
 
-use crate::catalogue::{Fault, config, config_at, dangerous};
+use crate::catalogue::{Act, Fault, config, config_at, dangerous, knockout};
 use crate::edit::{list, pop, pop_first, remove, replace, reverse, set};
 
 /// Options that are about propagation (`mount_namespaces(7)`).
@@ -348,11 +352,11 @@ pub(crate) const ALL: &[Fault] = &[
         "mounts the host's /dev in place of one of the container's own",
         dev_of_the_host,
     )),
-    dangerous(config(
+    dangerous(knockout(
         "root-of-the-host",
         &["rootfs", "root", "escape", "mount", "process"],
-        "takes the host's root for the container's",
-        |config| replace(config, "/root/path", json!("/")),
+        "takes the host's root for the container's, with what is written there kept apart",
+        Act::Bundle(root_of_the_host),
     )),
 ];
 
@@ -497,5 +501,32 @@ fn dev_of_the_host(config: &mut Value) {
         if mount["destination"] == "/dev" {
             *mount = json!({"destination": "/dev", "type": "bind", "source": "/dev", "options": ["rbind"]});
         }
+    }
+}
+
+/// A runtime that prepares a root makes mount points in it, and some remount it writable first, be it the machine's own:
+/// so it gets one that shows the host's files and takes what is written into a directory beside the bundle.
+fn root_of_the_host(config: &mut Value, bundle: &Path) {
+    let place = |name: &str| bundle.with_extension(format!("host-{name}"));
+    let (upper, work, root) = (place("upper"), place("work"), place("root"));
+    let made = [&upper, &work, &root]
+        .iter()
+        .all(|directory| fs::create_dir_all(directory).is_ok());
+    let options = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
+    let Ok(options) = std::ffi::CString::new(options) else {
+        return;
+    };
+    // Where that cannot be mounted the fault does not apply, and says so by its silence.
+    if made
+        && mount(
+            "overlay",
+            &root,
+            "overlay",
+            MountFlags::empty(),
+            Some(options.as_c_str()),
+        )
+        .is_ok()
+    {
+        replace(config, "/root/path", json!(root.to_string_lossy()));
     }
 }
