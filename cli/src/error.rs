@@ -104,7 +104,9 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoSuchRun { .. } => Some("`last`, a number below `runs/`, or the path of a `run.jsonl`"),
-            Self::NoSuchCheck(_) => Some("`TEST.CHECK`, or the id of a case and `.CHECK`; `plimsoll report` lists the cases"),
+            Self::NoSuchCheck(_) => {
+                Some("`TEST.CHECK`, or the id of a case and `.CHECK`; `plimsoll report` lists the cases")
+            }
             Self::Discover(_) => Some("name spec files, or folders with `*.yaml` files below them"),
             Self::RecordedSpec(_) | Self::RecordedCase(_) => Some("judge it with the version that recorded it"),
             Self::SameSubject(_) => Some("give one of them a name: `--subject NAME=oci:ARGV…`"),

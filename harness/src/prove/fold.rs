@@ -335,10 +335,13 @@ mod tests {
     fn a_check_is_shown_by_a_fault_that_it_saw() {
         assert_eq!(shown(&[row("a", FaultEffect::Caught, false)], &[]), Ok(()));
         assert_eq!(
-            shown(&[
-                row("a", FaultEffect::Survived, false),
-                row("b", FaultEffect::Caught, true)
-            ], &[]),
+            shown(
+                &[
+                    row("a", FaultEffect::Survived, false),
+                    row("b", FaultEffect::Caught, true)
+                ],
+                &[]
+            ),
             Ok(())
         );
     }
@@ -370,7 +373,10 @@ mod tests {
 
     #[test]
     fn what_the_author_thought_of_must_not_end_in_error() {
-        let rows = [row("a", FaultEffect::Error, false), row("b", FaultEffect::Caught, false)];
+        let rows = [
+            row("a", FaultEffect::Error, false),
+            row("b", FaultEffect::Caught, false),
+        ];
         assert_eq!(shown(&rows, &[]), Ok(()));
         assert_eq!(shown(&rows, &["a"]), Err("it ends in error under `a`".into()));
     }

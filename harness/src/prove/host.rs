@@ -1,7 +1,7 @@
 //! What of the host must be after a proof as it was before: broken runtimes were at work.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -37,9 +37,14 @@ impl Snapshot {
         snapshot.links();
         snapshot.sysctls(Path::new("/proc/sys"), Path::new(""));
         snapshot.tree("etc", Path::new("/etc"));
-        snapshot.devices();
+        snapshot.entries("/");
+        snapshot.entries("/dev");
         for (what, value) in [
             ("host name", std::fs::read_to_string("/proc/sys/kernel/hostname")),
+            (
+                "interrupt affinity",
+                std::fs::read_to_string("/proc/irq/default_smp_affinity"),
+            ),
             (
                 "root",
                 std::fs::read_link("/proc/self/root").map(|p| p.display().to_string()),
@@ -160,21 +165,21 @@ impl Snapshot {
         }
     }
 
-    fn devices(&mut self) {
-        let Ok(entries) = std::fs::read_dir("/dev") else { return };
+    /// What stands in a directory, and whose it is.
+    fn entries(&mut self, dir: &str) {
+        let Ok(entries) = std::fs::read_dir(dir) else { return };
         for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
-            let kind = metadata.file_type();
-            if kind.is_char_device() || kind.is_block_device() {
-                let value = format!(
-                    "{:o} {}:{} device {}",
-                    metadata.mode(),
-                    metadata.uid(),
-                    metadata.gid(),
-                    metadata.rdev()
-                );
-                self.put(format!("device {}", entry.path().display()), value);
-            }
+            let Ok(metadata) = entry.path().symlink_metadata() else {
+                continue;
+            };
+            let value = format!(
+                "{:o} {}:{} device {}",
+                metadata.mode(),
+                metadata.uid(),
+                metadata.gid(),
+                metadata.rdev()
+            );
+            self.put(format!("entry {}", entry.path().display()), value);
         }
     }
 }
@@ -207,7 +212,8 @@ mod tests {
             "mount / #1",
             "sysctl kernel/hostname",
             "etc /etc/passwd",
-            "device /dev/null",
+            "entry /dev/null",
+            "entry /etc",
         ] {
             assert!(snapshot.things.contains_key(wanted), "{wanted}");
         }
