@@ -191,7 +191,7 @@ fn a_warning_has_a_place_and_a_name_and_is_a_fault_where_none_may_be() {
         told.err
             .contains("warning[vacuous-expectation]: `>= 0` holds for every value there can be")
     );
-    assert!(told.err.contains("specs/lifecycle.yaml:17:41"), "{}", told.err);
+    assert!(told.err.contains("specs/lifecycle.yaml:17:42"), "{}", told.err);
     let planned = folder.plimsoll(&["plan"]);
     planned.ends(0);
     assert_eq!(planned.err, told.err);

@@ -87,6 +87,16 @@ impl Unchanged {
     }
 }
 
+/// Name of the evidence that holds what the probes of requirements saw that are met.
+pub const MET_EVIDENCE: &str = "requirements";
+
+/// A requirement that is not met, or that nobody can tell.
+struct Missing {
+    requirement: String,
+    seen: String,
+    fault: bool,
+}
+
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stepped {
@@ -146,30 +156,8 @@ impl World<'_> {
 
     fn case(&mut self) {
         let spec = &self.job.case.spec;
-        match self.probe(&spec.requires) {
-            Probed::Met => {}
-            Probed::Unmet { requirement, seen } => {
-                let case = self.id();
-                return (self.emit)(Event::Unmet {
-                    case,
-                    step: None,
-                    check: None,
-                    requirement,
-                    seen,
-                    fault: false,
-                });
-            }
-            Probed::CannotTell { requirement, why } => {
-                let case = self.id();
-                return (self.emit)(Event::Unmet {
-                    case,
-                    step: None,
-                    check: None,
-                    requirement,
-                    seen: why,
-                    fault: true,
-                });
-            }
+        if let Some(missing) = self.missing(&spec.requires) {
+            return self.unmet(None, None, missing);
         }
         let proving = self.job.case.header.proving;
         let mut went = self.phase("setup", &spec.setup);
@@ -197,9 +185,51 @@ impl World<'_> {
         (self.emit)(event);
     }
 
-    fn probe(&mut self, requirements: &[spec::Requirement]) -> Probed {
-        let mut all = requirements.iter().map(|r| requires::probe(r, self));
-        all.find(|p| *p != Probed::Met).unwrap_or(Probed::Met)
+    /// The first requirement that is not met. What is met is kept as evidence of why anything ran.
+    fn missing(&mut self, requirements: &[spec::Requirement]) -> Option<Missing> {
+        let mut met = String::new();
+        for requirement in requirements {
+            match requires::probe(requirement, self) {
+                Probed::Met { requirement, seen } => {
+                    met.push_str(&format!("{requirement}: {seen}\n"));
+                }
+                Probed::Unmet { requirement, seen } => {
+                    return Some(Missing {
+                        requirement,
+                        seen,
+                        fault: false,
+                    });
+                }
+                Probed::CannotTell { requirement, why } => {
+                    return Some(Missing {
+                        requirement,
+                        seen: why,
+                        fault: true,
+                    });
+                }
+            }
+        }
+        if !met.is_empty() {
+            let event = Event::Evidence {
+                case: self.id(),
+                name: MET_EVIDENCE.into(),
+                text: met,
+            };
+            (self.emit)(event);
+        }
+        None
+    }
+
+    fn unmet(&mut self, step: Option<(String, usize)>, check: Option<String>, missing: Missing) {
+        let event = Event::Unmet {
+            case: self.id(),
+            step,
+            check,
+            requirement: missing.requirement,
+            seen: missing.seen,
+            fault: missing.fault,
+        };
+        (self.emit)(event);
     }
 
     /// Runs the steps of a phase up to the first that does not hold; teardown goes on after one, and so does a case
@@ -235,32 +265,10 @@ impl World<'_> {
             t,
         };
         (self.emit)(event);
-        match self.probe(&step.requires) {
-            Probed::Met => {}
-            Probed::Unmet { requirement, seen } => {
-                let (case, step) = (self.id(), Some((phase.to_owned(), index)));
-                (self.emit)(Event::Unmet {
-                    case,
-                    step,
-                    check: None,
-                    requirement,
-                    seen,
-                    fault: false,
-                });
-                return Stepped::Held;
-            }
-            Probed::CannotTell { requirement, why } => {
-                let (case, step) = (self.id(), Some((phase.to_owned(), index)));
-                (self.emit)(Event::Unmet {
-                    case,
-                    step,
-                    check: None,
-                    requirement,
-                    seen: why,
-                    fault: true,
-                });
-                return Stepped::Broke;
-            }
+        if let Some(missing) = self.missing(&step.requires) {
+            let went = if missing.fault { Stepped::Broke } else { Stepped::Held };
+            self.unmet(Some((phase.to_owned(), index)), None, missing);
+            return went;
         }
         self.last = None;
         if let Some(action) = &step.action {
@@ -292,24 +300,13 @@ impl World<'_> {
     fn expected(&mut self, phase: &str, index: usize, step: &Step) -> Step {
         let mut kept = Vec::new();
         for check in &step.expect {
-            let (requirement, seen, fault) = match self.probe(&check.requires) {
-                Probed::Met => {
-                    kept.push(check.clone());
-                    continue;
+            match self.missing(&check.requires) {
+                None => kept.push(check.clone()),
+                Some(missing) => {
+                    let step = Some((phase.to_owned(), index));
+                    self.unmet(step, Some(check.id.value.clone()), missing);
                 }
-                Probed::Unmet { requirement, seen } => (requirement, seen, false),
-                Probed::CannotTell { requirement, why } => (requirement, why, true),
-            };
-            let (case, step) = (self.id(), Some((phase.to_owned(), index)));
-            let check = Some(check.id.value.clone());
-            (self.emit)(Event::Unmet {
-                case,
-                step,
-                check,
-                requirement,
-                seen,
-                fault,
-            });
+            }
         }
         Step {
             name: None,

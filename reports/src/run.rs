@@ -238,7 +238,9 @@ impl<'a> Run<'a> {
                     }
                 }
                 Event::Evidence { case, name, .. } => {
-                    if let Some(case) = run.case(case) {
+                    if let Some(case) = run.case(case)
+                        && !case.evidence.contains(&name.as_str())
+                    {
                         case.evidence.push(name);
                     }
                 }
