@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::{Error, History, Machine, SpecChecks, fingerprint};
 
-/// Beyond so many verdicts the oldest runs are forgotten (about 40 MB).
+/// Beyond so many verdicts the oldest runs are forgotten (about 50 MB).
 pub const KEPT_VERDICTS: usize = 200_000;
 
 /// So many of the newest runs are kept however many verdicts they have.

@@ -45,7 +45,12 @@ pub fn table(pasts: &[Past], most: usize) -> String {
 /// What stands out.
 pub fn overview(overview: &Overview) -> String {
     let mut out = String::new();
-    let _ = write!(out, "{} runs, {} checks", overview.runs, overview.checks);
+    let counted = |count: usize, thing: &str| match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    };
+    let (runs, checks) = (counted(overview.runs, "run"), counted(overview.checks, "check"));
+    let _ = write!(out, "{runs}, {checks}");
     if let Some((first, last)) = &overview.between {
         let _ = write!(out, ", {first} to {last}");
     }
