@@ -103,7 +103,8 @@ impl Snapshot {
                 }
             }
         }
-        walk(self, Path::new("/sys/fs/cgroup"), 4);
+        // Deeper down services come and go.
+        walk(self, Path::new("/sys/fs/cgroup"), 1);
     }
 
     fn links(&mut self) {
