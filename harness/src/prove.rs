@@ -71,8 +71,9 @@ fn faults(case: &Case, breadth: Breadth) -> Vec<&'static Fault> {
     // noticed, too. Where an author says what a case is about, its looks at states are only the way there.
     let own = |fault: &Fault| {
         let first = fault.dimensions.first();
+        let near = fault.dimensions.get(..2).unwrap_or(fault.dimensions);
         let by_checks = first.is_some_and(|first| checks.contains(first) && (labelled.is_none() || *first != "state"));
-        by_checks || labelled.is_some_and(|label| fault.dimensions.iter().take(2).any(|near| *near == label))
+        by_checks || labelled.is_some_and(|label| near.contains(&label))
     };
     let asked = request::configs(case);
     let touches = |fault: &Fault| {

@@ -12,7 +12,8 @@ pub(crate) fn faults(tree: &Tree) -> Vec<Fault> {
     let span = Regex::new("`([^`]+)`").expect("the pattern is fixed");
     let link = Regex::new(r"\]\(([^)\s]+)\)").expect("the pattern is fixed");
     let mut faults = Vec::new();
-    for file in tree.ending(".md") {
+    // A golden report tells of files that were never there.
+    for file in tree.ending(".md").filter(|file| !file.path.contains("/golden/")) {
         for (number, line) in prose(&file.text) {
             let words = span.captures_iter(line).flat_map(|span| {
                 let text = span.get(1).map_or("", |text| text.as_str());

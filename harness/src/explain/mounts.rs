@@ -196,7 +196,7 @@ fn one(
     for flag in FLAGS {
         let asked_for = options.contains(&flag) || (flag == "ro" && options.contains(&"rro"));
         let taken = match flag {
-            "ro" => options.iter().any(|o| *o == "rw"),
+            "ro" => options.contains(&"rw"),
             _ => false,
         };
         // The last word counts.

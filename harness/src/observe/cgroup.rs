@@ -40,14 +40,12 @@ pub(super) fn look<'k>(name: &str, keys: impl Iterator<Item = &'k str>, world: &
         };
         if !own.is_empty() && !group.directory.components().any(|c| c.as_os_str() == own) {
             // What the harness asked for is not where the process is: its values would be another group's.
-            values.insert(
-                key.to_owned(),
-                CgroupValue {
-                    file: format!("{} (not `{own}`)", group.directory.display()),
-                    value: None,
-                },
-            );
-            continue;
+            return Seen::Absent {
+                what: format!(
+                    "`{name}` is in the control group `{}`, not in `{own}` that was asked for",
+                    group.directory.display()
+                ),
+            };
         }
         if !group.directory.exists() {
             return Seen::Absent {
