@@ -1,8 +1,8 @@
 //! Why a check came out as it did: what was asked for, what the kernel shows, and which of the two differs from what
 //! the check wants. Pure, so that a record is explained years later as it was on the day.
 //!
-//! Each area (namespaces, mounts, control groups …) is a file that makes [`statement::Statement`]s: what `config.json`
-//! asks for beside what the kernel shows, about one object. [`concern`] says which objects a check is about. What is
+//! Each area (namespaces, mounts, control groups …) is a file that makes `Statement`s: what `config.json`
+//! asks for beside what the kernel shows, about one object. `concern` says which objects a check is about. What is
 //! left is one choice: the first object that is not as asked for is the *subject's* doing, unless an ancestor or the
 //! host forbids it; if all are as asked for, it is the *request*, and the line of the spec that wrote it is named.
 //!
@@ -462,7 +462,7 @@ fn position(found: &Found<'_>) -> Position {
     }
 }
 
-/// `the subject disobeyed: config.json asks for a new pid namespace (`linux.namespaces[0]`), app is in the host's …`.
+/// Such as: the subject disobeyed: config.json asks for a new pid namespace, app is in the host's.
 fn disobedience(statement: &Statement) -> String {
     let field = if statement.field.is_empty() {
         String::new()
