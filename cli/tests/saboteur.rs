@@ -194,7 +194,12 @@ impl Host {
         while let Some(directory) = stack.pop() {
             // Below the groups next to the root services come and go.
             let near = directory.components().count() <= 5;
-            for entry in fs::read_dir(&directory).into_iter().flatten().flatten().filter(|_| near) {
+            for entry in fs::read_dir(&directory)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|_| near)
+            {
                 if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                     stack.push(entry.path());
                 }
