@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use serde_json::{Value, json};
 
+use super::lifecycle::always_0;
 use crate::call::{Call, Request};
 use crate::catalogue::{Act, Fault, knockout, verb};
 use crate::edit;
@@ -150,16 +151,7 @@ pub(crate) const ALL: &[Fault] = &[
         "exec-always-exits-0",
         AREA,
         "says 0 whatever a further process ended with",
-        |call| {
-            if call.verb() != "exec" {
-                return Ok(None);
-            }
-            let code = call.relay(&call.line.argv())?;
-            if code != 0 {
-                call.changed(&format!("said 0 in place of {code}"))?;
-            }
-            Ok(Some(0))
-        },
+        |call| always_0(call, "exec"),
     ),
     verb(
         "exec-exit-code-one",

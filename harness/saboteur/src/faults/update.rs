@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::exec::skipped;
+use super::{exec::skipped, lifecycle::always_0};
 use crate::catalogue::{Act, Fault, knockout, verb};
 use crate::edit::scale;
 
@@ -40,16 +40,7 @@ pub(crate) const ALL: &[Fault] = &[
         "update-always-exits-0",
         &["update", "errors"],
         "says 0 whether the limits could be updated or not",
-        |call| {
-            if call.verb() != "update" {
-                return Ok(None);
-            }
-            let code = call.relay(&call.line.argv())?;
-            if code != 0 {
-                call.changed(&format!("said 0 in place of {code}"))?;
-            }
-            Ok(Some(0))
-        },
+        |call| always_0(call, "update"),
     ),
     verb(
         "update-lifts-other-limits",
