@@ -178,7 +178,7 @@ impl Follower {
             pressure: None,
         };
         let mut follower = Self { meter, last };
-        // Two attempts: what makes one imprecise seldom lasts.
+        // Three attempts: what makes one imprecise seldom lasts.
         for _ in 0..3 {
             let from = follower.meter.read()?;
             match follower.tick(from, from.at, pause)? {
