@@ -106,6 +106,8 @@ fn a_check_that_cannot_fail_is_found_and_felt_where_proof_is_required() {
 
     let judged = folder.plimsoll(&["judge"]);
     assert_eq!(judged.code, 7, "{}", judged.err);
+    let explained = folder.plimsoll(&["explain", "1"]);
+    assert!(explained.out.starts_with("no check failed"), "{}", explained.out);
     let run = folder.plimsoll(&["run", "pid.yaml"]);
     assert!(
         run.out

@@ -24,6 +24,8 @@ struct Explained {
     looks: u64,
     outcome: Verdict,
     known: Option<String>,
+    #[serde(skip)]
+    on_purpose: bool,
     #[serde(flatten)]
     diagnosis: Diagnosis,
 }
@@ -38,9 +40,10 @@ pub(super) fn explain(explain: &Explain, state: &Path, streams: &mut Streams) ->
                 .filter(|one| names(one, &stored.events).iter().any(|n| pattern.matches(n)))
                 .collect()
         }
+        // What a proof broke on purpose is no failure that wants explaining, unless it is asked for.
         None => all
             .iter()
-            .filter(|one| matches!(one.outcome, Verdict::Fail { .. }) && one.known.is_none())
+            .filter(|one| matches!(one.outcome, Verdict::Fail { .. }) && one.known.is_none() && !one.on_purpose)
             .collect(),
     };
     if let (Some(name), true) = (&explain.check, chosen.is_empty()) {
@@ -70,12 +73,14 @@ pub(super) fn explain(explain: &Explain, state: &Path, streams: &mut Streams) ->
 /// Every check that the record has a verdict of, judged again.
 fn all(events: &[Event]) -> Result<Vec<Explained>, Error> {
     let cases = judge::cases(events)?;
+    let of_cases = judge::by_case(events);
     let mut all = Vec::new();
     for event in events {
         let Event::Case(header) = event else { continue };
         let case = cases
             .get(&header.id)
             .ok_or_else(|| Error::RecordedCase(header.id.clone()))?;
+        let events = of_cases.get(header.id.as_str()).map(Vec::as_slice).unwrap_or_default();
         let judged = harness::judge::case(case, events);
         let mut diagnoses: BTreeMap<String, Diagnosis> = harness::explain::case(case, events, &judged)
             .into_iter()
@@ -92,6 +97,7 @@ fn all(events: &[Event]) -> Result<Vec<Explained>, Error> {
                 looks: one.looks,
                 outcome: one.verdict,
                 known: case.known.get(&one.check).cloned(),
+                on_purpose: header.broken_on_purpose(),
                 diagnosis,
             });
         }

@@ -122,7 +122,7 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
 }
 
 /// The events of each case that a verdict rests on, and the verdicts.
-fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
+pub(super) fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
     let mut all: BTreeMap<&str, Vec<Event>> = BTreeMap::new();
     for event in recorded {
         match event {
