@@ -139,8 +139,9 @@ impl Child<'_> {
             flags,
             ..raw::CloneArgs::default()
         };
-        // A second stack out of this one: the sibling has its own copy of the memory.
-        let mut stack = [const { std::mem::MaybeUninit::<u64>::uninit() }; 64 * 1024];
+        // A second stack out of this one: the sibling has its own copy of the memory. Of words of 16 bytes, because the
+        // calling conventions want its top aligned so.
+        let mut stack = std::mem::MaybeUninit::<[u128; 16 * 1024]>::uninit();
         args.stack = stack.as_mut_ptr() as u64;
         args.stack_size = size_of_val(&stack) as u64;
         // SAFETY: `inner` never returns, the stack array is this function's own, and the context is a copy.
