@@ -3,7 +3,14 @@
 //! Objects are JSON values, so that no field is lost on the way through. Nothing here does IO or reads a clock.
 
 pub mod kind;
+pub mod meta;
+pub mod name;
+pub mod qos;
+pub mod quantity;
+pub mod requests;
+pub mod selector;
 pub mod status;
+pub mod time;
 
 pub use kind::Kind;
 pub use status::{Cause, Reason, Status};
