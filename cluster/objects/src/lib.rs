@@ -2,6 +2,7 @@
 //!
 //! Objects are JSON values, so that no field is lost on the way through. Nothing here does IO or reads a clock.
 
+pub mod default;
 pub mod kind;
 pub mod meta;
 pub mod name;
