@@ -9,8 +9,10 @@ pub mod name;
 pub mod qos;
 pub mod quantity;
 pub mod requests;
+pub mod schema;
 pub mod selector;
 pub mod status;
+pub mod strict;
 pub mod time;
 
 pub use kind::Kind;
