@@ -14,6 +14,7 @@ pub use reader::read;
 
 use crate::{
     Cause, Kind, Reason, Status,
+    quantity::Quantity,
     schema::{self, Field, Message, Shape, Type},
     status::Details,
 };
@@ -150,7 +151,8 @@ pub fn check_as(message: &Message, object: &Value) -> Result<Vec<FieldFault>, St
     }
 }
 
-/// Makes of an object what Kubernetes' own types would keep of it: no unknown field, no null, no zero that is left out.
+/// Makes of an object what Kubernetes' own types would keep of it: no unknown field, no null, no zero that is left out, and
+/// quantities in their canonical form.
 ///
 /// The object is one that [`check`] takes; what is of the wrong type stays as it is.
 pub fn prune(kind: &Kind, object: &mut Value) {
@@ -194,8 +196,8 @@ fn prune_item(field: &Field, item: &mut Value) {
     match field.ty {
         Type::Message(id) => prune_as(id.message(), item),
         Type::Quantity => {
-            if let Value::Number(number) = item {
-                *item = Value::String(number.to_string());
+            if let Some(quantity) = Quantity::of(item) {
+                *item = quantity.to_string().into();
             }
         }
         _ => {}
@@ -353,9 +355,8 @@ impl Walk {
             (Type::Time, Value::String(text)) => self.literal(literal::time(text, false)),
             (Type::MicroTime, Value::String(text)) => self.literal(literal::time(text, true)),
             (Type::Time | Type::MicroTime, _) => mismatch(self, "string"),
-            (Type::Quantity, Value::String(text)) => self.literal(literal::quantity(text)),
-            (Type::Quantity, Value::Number(number)) => self.literal(literal::quantity(&number.to_string())),
-            (Type::Quantity, _) => self.literal(literal::quantity("{}")),
+            (Type::Quantity, Value::String(text)) => self.quantity(text),
+            (Type::Quantity, value) => self.quantity(&value.to_string()),
             (Type::IntOrString, Value::String(_)) => {}
             (Type::IntOrString, Value::Number(number)) => {
                 if number.as_i64().and_then(|number| i32::try_from(number).ok()).is_none() {
@@ -365,6 +366,10 @@ impl Walk {
             (Type::IntOrString, _) => mismatch(self, "int32"),
             _ => mismatch(self, &field.go_item()),
         }
+    }
+
+    fn quantity(&mut self, text: &str) {
+        self.literal(text.parse::<Quantity>().err().map(|fault| fault.to_string()));
     }
 
     fn literal(&mut self, fault: Option<String>) {
@@ -495,12 +500,12 @@ mod tests {
     fn nulls_and_zeros_are_left_out_where_kubernetes_leaves_them_out() {
         let mut object = json!({"metadata": {"name": "a", "creationTimestamp": null, "labels": {}},
             "spec": {"replicas": 0, "paused": false, "minReadySeconds": 0, "selector": {}, "revisionHistoryLimit": null,
-                "template": {"spec": {"containers": [{"name": "", "resources": {"limits": {"cpu": 2}}, "tty": false}]}}}});
+                "template": {"spec": {"containers": [{"name": "", "resources": {"limits": {"cpu": 2, "memory": "1024Mi"}}, "tty": false}]}}}});
         prune(deployment(), &mut object);
         assert_eq!(
             object,
             json!({"metadata": {"name": "a"}, "spec": {"replicas": 0, "selector": {},
-                "template": {"spec": {"containers": [{"name": "", "resources": {"limits": {"cpu": "2"}}}]}}}})
+                "template": {"spec": {"containers": [{"name": "", "resources": {"limits": {"cpu": "2", "memory": "1Gi"}}}]}}}})
         );
     }
 

@@ -13,40 +13,6 @@ pub(super) fn base64(text: &str) -> Option<String> {
     Some(format!("illegal base64 data at input byte {at}"))
 }
 
-/// A quantity: digits with an optional point, then a suffix or an exponent.
-pub(super) fn quantity(text: &str) -> Option<String> {
-    const FORMAT: &str = r"quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let end = unsigned
-        .find(|one: char| !one.is_ascii_digit() && one != '.')
-        .unwrap_or(unsigned.len());
-    let (number, suffix) = unsigned.split_at(end);
-    let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    if digits == 0 || number.len() - digits > 1 {
-        return Some(FORMAT.into());
-    }
-    let exponent = suffix.strip_prefix(['e', 'E']).filter(|rest| !rest.is_empty());
-    if let Some(exponent) = exponent {
-        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        if !digits.is_empty() && digits.bytes().all(|one| one.is_ascii_digit()) && digits.len() <= 4 {
-            return None;
-        }
-    }
-    const SUFFIXES: [&str; 16] = [
-        "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
-    ];
-    if SUFFIXES.contains(&suffix) {
-        return None;
-    }
-    let letters = suffix.trim_start_matches(['e', 'E', 'i', 'n', 'u', 'm', 'k', 'K', 'M', 'G', 'T', 'P']);
-    let digits = letters.strip_prefix(['+', '-']).unwrap_or(letters);
-    if digits.bytes().all(|one| one.is_ascii_digit()) {
-        Some("unable to parse quantity's suffix".into())
-    } else {
-        Some(FORMAT.into())
-    }
-}
-
 /// A time of RFC 3339; with six digits after the point if it is one of microseconds.
 pub(super) fn time(text: &str, micro: bool) -> Option<String> {
     let layout = if micro {
@@ -142,20 +108,6 @@ mod tests {
         ] {
             assert!(time(bad, false).is_some(), "{bad}");
         }
-    }
-
-    #[test]
-    fn quantities_have_a_number_and_a_known_suffix() {
-        for good in ["1", "-1.5", ".5", "100m", "64Mi", "1e3", "1E-3", "2E", "5."] {
-            assert_eq!(quantity(good), None, "{good}");
-        }
-        for bad in ["", "m", "1.2.3", "1 Gi", "a lot", "0x1"] {
-            assert!(
-                quantity(bad).is_some_and(|told| told.starts_with("quantities must")),
-                "{bad}"
-            );
-        }
-        assert_eq!(quantity("1mi").as_deref(), Some("unable to parse quantity's suffix"));
     }
 
     #[test]
