@@ -1,0 +1,121 @@
+//! What the API does to an object of a kind before it is written: which part belongs to whom, and what counts as a new
+//! generation. After the `strategy.go` of each kind in <https://github.com/kubernetes/kubernetes/tree/master/pkg/registry>.
+
+use objects::{Kind, meta, qos};
+use serde_json::{Value, json};
+
+use crate::{
+    Part,
+    metadata::{clear, keep, keep_part, set},
+};
+
+fn has_status(kind: &Kind) -> bool {
+    kind.subresources.iter().any(|one| one.name == "status")
+}
+
+/// Kinds whose `metadata.generation` says how often what is wanted changed.
+fn has_generation(kind: &Kind) -> bool {
+    matches!(kind.kind, "Deployment" | "ReplicaSet" | "PodDisruptionBudget" | "Pod")
+}
+
+/// Kinds that a PUT makes where they are not there.
+pub(crate) fn is_made_by_update(kind: &Kind) -> bool {
+    matches!(kind.kind, "Event" | "Lease" | "LimitRange" | "Service")
+}
+
+/// Kinds of which nobody writes what he has not read.
+pub(crate) fn needs_version(kind: &Kind) -> bool {
+    matches!(kind.kind, "Lease" | "PodDisruptionBudget" | "RuntimeClass")
+}
+
+pub(crate) fn before_create(kind: &Kind, object: &mut Value) {
+    if has_status(kind) && kind.kind != "Node" {
+        meta::remove(object, &["status"]);
+    }
+    clear(object, "generation");
+    if has_generation(kind) {
+        set(object, "generation", 1);
+    }
+    match kind.kind {
+        "Pod" => {
+            let class = qos::of(object).to_string();
+            meta::set(object, &["status"], json!({"phase": "Pending", "qosClass": class}));
+        }
+        "Namespace" => {
+            meta::set(object, &["status"], json!({"phase": "Active"}));
+            let finalizers = meta::list(object, &["spec", "finalizers"]);
+            if !finalizers.iter().any(|one| one == "kubernetes") {
+                let mut finalizers = finalizers.to_vec();
+                finalizers.push("kubernetes".into());
+                meta::set(object, &["spec", "finalizers"], finalizers);
+            }
+        }
+        "Service" => meta::set(object, &["status"], json!({"loadBalancer": {}})),
+        "Deployment" => meta::set(object, &["status"], json!({})),
+        "ReplicaSet" => meta::set(object, &["status"], json!({"replicas": 0})),
+        "PodDisruptionBudget" => meta::set(
+            object,
+            &["status"],
+            json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}),
+        ),
+        "ResourceQuota" => meta::set(object, &["status"], json!({})),
+        _ => {}
+    }
+}
+
+/// Takes from `new` what the part may change, and the rest from what is there.
+pub(crate) fn before_update(kind: &Kind, part: Part, old: &Value, new: &mut Value) {
+    for field in [
+        "name",
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "generateName",
+        "selfLink",
+    ] {
+        keep(new, old, field);
+    }
+    match part {
+        Part::Main | Part::Scale => {
+            if has_status(kind) {
+                keep_part(new, old, "status");
+            }
+            if kind.kind == "Namespace" {
+                let finalizers = old["spec"]["finalizers"].clone();
+                meta::set(new, &["spec", "finalizers"], finalizers);
+            }
+            count(kind, old, new);
+        }
+        Part::Status => {
+            for field in old.as_object().into_iter().flatten().map(|(field, _)| field) {
+                if !matches!(field.as_str(), "status" | "metadata") {
+                    keep_part(new, old, field);
+                }
+            }
+            keep(new, old, "ownerReferences");
+            keep(new, old, "finalizers");
+            if !matches!(kind.kind, "Pod" | "Node") {
+                keep(new, old, "labels");
+            }
+            if let Some(class) = meta::at(old, &["status", "qosClass"]) {
+                meta::set(new, &["status", "qosClass"], class.clone());
+            }
+        }
+        Part::Finalize => {
+            let finalizers = new["spec"]["finalizers"].take();
+            keep_part(new, old, "status");
+            keep_part(new, old, "spec");
+            meta::set(new, &["spec", "finalizers"], finalizers);
+        }
+    }
+}
+
+fn count(kind: &Kind, old: &Value, new: &mut Value) {
+    let spec = old.get("spec") != new.get("spec");
+    let annotations = kind.kind == "Deployment" && meta::annotations(old) != meta::annotations(new);
+    if has_generation(kind) && (spec || annotations) {
+        set(new, "generation", meta::generation(old) + 1);
+    }
+}
