@@ -1,7 +1,7 @@
-//! Removing what runs left that were killed before they could.
+//! Removing what runs and clusters left that were killed before they could.
 //!
 //! A guard cleans up after itself when the harness is gone, and its namespaces end with its PID 1. What can be left is
-//! what lies on disk and in cgroup file systems; both carry the run's token.
+//! what lies on disk and in cgroup file systems; both carry a token.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -27,20 +27,34 @@ pub enum Error {
     Cgroup(#[from] cgroup::Error),
 }
 
-/// Collects what ended runs left below `state` and in the cgroup hierarchies. Answers what was removed. Runs that hold
-/// their lock are spared.
+/// What of a run's directory, and of a cluster's, is worth nothing when it has ended.
+const TRANSIENT: [(&str, &[&str]); 2] = [
+    ("runs", &["images", "lock"]),
+    ("clusters", &["kubeconfig", "config.json", "log", "lock"]),
+];
+
+/// Collects what ended runs and clusters left below `state` and in the cgroup hierarchies. Answers what was removed. Those
+/// that hold their lock are spared.
 ///
 /// # Errors
 /// [`Error`].
 pub fn collect(state: &Path) -> Result<Vec<String>, Error> {
-    let runs = state.join("runs");
     let mut removed = Vec::new();
-    if !runs.is_dir() {
-        return Ok(removed);
+    for (folder, transient) in TRANSIENT {
+        let folder = state.join(folder);
+        if folder.is_dir() {
+            removed.extend(collect_in(&folder, transient)?);
+        }
     }
+    removed.sort();
+    Ok(removed)
+}
+
+fn collect_in(folder: &Path, transient: &[&str]) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
     let hierarchies = cgroup::host()?;
-    let entries = std::fs::read_dir(&runs).map_err(|source| Error::List {
-        path: runs.clone(),
+    let entries = std::fs::read_dir(folder).map_err(|source| Error::List {
+        path: folder.to_owned(),
         source,
     })?;
     for dir in entries.flatten().map(|e| e.path()) {
@@ -62,7 +76,7 @@ pub fn collect(state: &Path) -> Result<Vec<String>, Error> {
                 removed.extend(groups_of(&hierarchy.mount, &token));
             }
         }
-        for name in ["images", "lock"] {
+        for name in transient {
             let path = dir.join(name);
             let gone = if path.is_dir() {
                 std::fs::remove_dir_all(&path)
@@ -73,8 +87,9 @@ pub fn collect(state: &Path) -> Result<Vec<String>, Error> {
                 removed.push(path.display().to_string());
             }
         }
+        // A run's record stays; of a cluster there is nothing more.
+        let _kept = std::fs::remove_dir(&dir);
     }
-    removed.sort();
     Ok(removed)
 }
 

@@ -7,6 +7,7 @@
 
 pub mod cgroup;
 mod devices;
+pub mod hold;
 pub mod job;
 mod loopback;
 mod mounts;
@@ -21,7 +22,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open
 use rustix::thread::UnshareFlags;
 use sys::fork::{Forked, exit_now, fork, fork_sibling};
 
+pub use hold::{Held, Hold, hold};
 pub use job::{Job, Line};
+
+use self::mounts::Ground;
 
 use crate::{drive, wait};
 
@@ -124,7 +128,15 @@ fn one(text: &str, hierarchies: &mut Option<Vec<cgroup::Hierarchy>>) -> Ended {
     let ended = match role {
         // PID 1: the directories are its parent's to remove.
         Role::Init { ready } => return Ended::Inside(init(&job, &cgroups, &ready)),
-        Role::Outside { pid, pidfd, go } => watch(&job, &cgroups, pid, &pidfd, go),
+        Role::Outside { pid, pidfd, go } => {
+            let stdin = io::stdin();
+            let bounds = Bounds {
+                until: stdin.as_fd(),
+                reached: "the harness is gone",
+                deadline: Some(job.deadline),
+            };
+            watch(&bounds, &cgroups, pid, &pidfd, go)
+        }
     };
     let leftovers = cgroups.remove(Duration::from_secs(5));
     Ended::Outside(closed(ended, leftovers))
@@ -220,9 +232,19 @@ fn split_into(
     Ok(Role::Outside { pid: number, pidfd, go })
 }
 
-/// Lets PID 1 go on and waits for its end, the harness's end, or the deadline. Answers why it ended, if not by itself.
+/// What ends a guard whose PID 1 does not end by itself.
+struct Bounds<'b> {
+    /// Readable when it is to end.
+    until: BorrowedFd<'b>,
+    /// What that means.
+    reached: &'static str,
+    /// How long it may take.
+    deadline: Option<Duration>,
+}
+
+/// Lets PID 1 go on and waits for its end or one of the bounds. Answers why it ended, if not by itself.
 fn watch(
-    job: &Job,
+    bounds: &Bounds<'_>,
     cgroups: &cgroup::Subtree,
     pid: i32,
     pidfd: &OwnedFd,
@@ -240,25 +262,25 @@ fn watch(
     }
     rustix::io::write(&go, b"1").map_err(inside("let the case begin"))?;
     drop(go);
-    await_end(job, cgroups, pidfd)
+    await_end(bounds, cgroups, pidfd)
 }
 
-fn await_end(job: &Job, cgroups: &cgroup::Subtree, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
-    let stdin = io::stdin();
-    let end = Instant::now() + job.deadline;
+fn await_end(bounds: &Bounds<'_>, cgroups: &cgroup::Subtree, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
+    let end = bounds.deadline.map(|deadline| (Instant::now() + deadline, deadline));
     let mut reason = None;
     loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let ready = wait::readable(&[pidfd.as_fd(), stdin.as_fd()], Some(left));
+        let left = end.map(|(end, _)| end.saturating_duration_since(Instant::now()));
+        let ready = wait::readable(&[pidfd.as_fd(), bounds.until], left);
         if ready[0] {
             break;
         }
         if ready[1] {
-            reason = Some("the harness is gone".to_owned());
-        } else if left.is_zero() {
+            reason = Some(bounds.reached.to_owned());
+        } else if let Some((_, deadline)) = end
+            && left.is_some_and(|left| left.is_zero())
+        {
             reason = Some(format!(
-                "the case did not end by its deadline of {:?} and was killed",
-                job.deadline
+                "the case did not end by its deadline of {deadline:?} and was killed"
             ));
         } else {
             continue;
@@ -290,7 +312,18 @@ fn await_end(job: &Job, cgroups: &cgroup::Subtree, pidfd: &OwnedFd) -> Result<Op
 
 /// PID 1 of the guard.
 fn init(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> i32 {
-    match prepare(job, cgroups, ready) {
+    let ground = Ground {
+        work: &job.work,
+        image: Some(&job.image),
+        keep: None,
+        hide_unified: job.hide_unified,
+    };
+    let spec = serde_json::to_string(&job.case.spec).unwrap_or_default();
+    // The runtime spec calls huge pages by another name than their controller.
+    let needs = |controller: &str| {
+        spec.contains(controller) || spec.contains("unified") || (controller == "hugetlb" && spec.contains("hugepage"))
+    };
+    match prepare(&ground, cgroups, ready, &needs) {
         Ok(home) => {
             let start = Instant::now();
             let mut emit = |event| write_line(&Line::Event(Box::new(event)));
@@ -327,7 +360,13 @@ pub struct Home {
     pub by_root: bool,
 }
 
-fn prepare(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> Result<Home, Error> {
+/// `needs` says which controllers of a version 2 hierarchy beside version 1 hierarchies are to be handed on.
+fn prepare(
+    ground: &Ground<'_>,
+    cgroups: &cgroup::Subtree,
+    ready: &OwnedFd,
+    needs: &dyn Fn(&str) -> bool,
+) -> Result<Home, Error> {
     let mut byte = [0; 1];
     let n = rustix::io::read(ready, &mut byte).map_err(inside("wait for the id maps"))?;
     if n == 0 {
@@ -342,13 +381,8 @@ fn prepare(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> Result<Home
         sys::fork::unshare_cgroup().map_err(inside_io("make a cgroup namespace"))?;
     }
     rustix::process::umask(rustix::fs::Mode::empty());
-    let mounted = mounts::prepare(job, cgroups)?;
-    let spec = serde_json::to_string(&job.case.spec).unwrap_or_default();
-    // The runtime spec calls huge pages by another name than their controller.
-    let needs = |controller: &str| {
-        spec.contains(controller) || spec.contains("unified") || (controller == "hugetlb" && spec.contains("hugepage"))
-    };
-    cgroups.settle(&mounted, &needs)?;
+    let mounted = mounts::prepare(ground, cgroups)?;
+    cgroups.settle(&mounted, needs)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     rustix::system::sethostname(b"plimsoll-guard").map_err(inside("set the guard's host name"))?;
     loopback::up()?;

@@ -717,7 +717,10 @@ impl RunDirectory {
 }
 
 /// Eight letters and digits that no other run on this host has.
-fn token() -> std::io::Result<String> {
+///
+/// # Errors
+/// What `getrandom(2)` says.
+pub fn token() -> std::io::Result<String> {
     let mut bytes = [0u8; 8];
     let n = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";

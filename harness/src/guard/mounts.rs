@@ -9,17 +9,39 @@ use rustix::mount::{
 };
 
 use super::cgroup::{Mounted, Subtree};
-use super::job::Job;
 use super::{Error, HOME, devices, inside, inside_io};
 
-pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Error> {
+/// What of the host's files is writable in here, or lies at another place.
+#[derive(Debug)]
+pub(super) struct Ground<'g> {
+    /// The disk-backed directory, writable as `HOME/work`.
+    pub(super) work: &'g Path,
+    /// The probe's image, read-only as `HOME/image`.
+    pub(super) image: Option<&'g Path>,
+    /// What outlives the guard, writable as `HOME/keep`.
+    pub(super) keep: Option<&'g Path>,
+    /// Do not show the unified hierarchy.
+    pub(super) hide_unified: bool,
+}
+
+impl<'g> Ground<'g> {
+    fn trees(&self) -> impl Iterator<Item = (&'g Path, &'static str)> {
+        let all = [(Some(self.work), "work"), (self.image, "image"), (self.keep, "keep")];
+        all.into_iter().filter_map(|(path, name)| Some((path?, name)))
+    }
+}
+
+pub(super) fn prepare(ground: &Ground<'_>, cgroups: &Subtree) -> Result<Vec<Mounted>, Error> {
     // By id and not by name: an ordinary user is root in here.
     let root = cgroups.by_root();
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(inside("make mounts private"))?;
     let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let work = open_tree(CWD, &job.work, clone).map_err(inside(format!("open `{}`", job.work.display())))?;
-    let image = open_tree(CWD, &job.image, clone).map_err(inside(format!("open `{}`", job.image.display())))?;
+    let trees = ground.trees().map(|(path, name)| {
+        let tree = open_tree(CWD, path, clone).map_err(inside(format!("open `{}`", path.display())))?;
+        Ok((tree, name))
+    });
+    let trees: Vec<_> = trees.collect::<Result<_, Error>>()?;
     // Root makes nodes of its own; a copy that nobody attaches would wait for an RCU grace period when it is closed.
     let nodes = (!root).then(devices::borrow);
     sys::mount_attr::read_only_recursively(CWD, c"/").map_err(inside_io("make the host's root read-only"))?;
@@ -29,6 +51,7 @@ pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Erro
         "",
         "/work",
         "/image",
+        "/keep",
         "/containers",
         "/dirs",
         "/state",
@@ -42,7 +65,7 @@ pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Erro
         std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .map_err(inside_io(format!("open up `{directory}`")))?;
     }
-    for (tree, name) in [(work, "work"), (image, "image")] {
+    for (tree, name) in trees {
         move_mount(
             tree,
             "",
@@ -52,8 +75,11 @@ pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Erro
         )
         .map_err(inside(format!("bind `{HOME}/{name}`")))?;
     }
-    let image = format!("{HOME}/image");
-    mount_remount(&image, MountFlags::BIND | MountFlags::RDONLY, c"").map_err(inside("make the image read-only"))?;
+    if ground.image.is_some() {
+        let image = format!("{HOME}/image");
+        mount_remount(&image, MountFlags::BIND | MountFlags::RDONLY, c"")
+            .map_err(inside("make the image read-only"))?;
+    }
 
     proc()?;
     let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -65,7 +91,7 @@ pub(super) fn prepare(job: &Job, cgroups: &Subtree) -> Result<Vec<Mounted>, Erro
     if root {
         mount("sysfs", "/sys", "sysfs", plain | MountFlags::RDONLY, None).map_err(inside("mount `/sys`"))?;
     }
-    let mounted = cgroups.mount(job.hide_unified)?;
+    let mounted = cgroups.mount(ground.hide_unified)?;
     devices::prepare(nodes)?;
     Ok(mounted)
 }
