@@ -14,6 +14,7 @@ mod informer;
 mod link;
 mod metadata;
 mod page;
+mod rewind;
 mod scale;
 mod store;
 mod stored;
@@ -28,6 +29,7 @@ pub use api::{Api, EventWindow, List, ListQuery, Object, Part, Settings, Version
 pub use delete::{DeleteOptions, Deleted, Preconditions, Propagation};
 pub use informer::{Cache, Change, Informer, Key};
 pub use link::Link;
+pub use rewind::Snapshot;
 pub use streams::{ContainerRef, Exit, Io, LogOptions, Session, StreamRegistry, Streams};
 pub use user::User;
 pub use watch::{EventKind, Watch, WatchEvent, WatchQuery};
