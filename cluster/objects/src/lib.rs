@@ -13,6 +13,7 @@ pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod strict;
+pub mod table;
 pub mod time;
 
 pub use kind::Kind;
