@@ -6,6 +6,7 @@ pub mod default;
 pub mod kind;
 pub mod meta;
 pub mod name;
+pub mod patch;
 pub mod qos;
 pub mod quantity;
 pub mod requests;
