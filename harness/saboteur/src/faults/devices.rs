@@ -180,12 +180,36 @@ pub(crate) const ALL: &[Fault] = &[
         |call| leaked(call, "exec"),
     )),
     dangerous(verb(
+        "host-directory-as-standard-input",
+        &["escape", "mount", "exec"],
+        "gives the program the host's root as its standard input",
+        |call| read_from_root(call, "create"),
+    )),
+    dangerous(verb(
+        "host-directory-as-standard-input-by-exec",
+        &["escape", "exec", "mount"],
+        "gives what exec starts the host's root as its standard input",
+        |call| read_from_root(call, "exec"),
+    )),
+    dangerous(verb(
         "device-of-standard-input-owned",
         &["devices", "ids", "stdio", "user"],
         "gives the device behind standard input to the container's user",
         stdin_owned,
     )),
 ];
+
+fn read_from_root(call: &Call, verb: &str) -> Result<Option<i32>> {
+    if call.verb() != verb {
+        return Ok(None);
+    }
+    let root = fs::File::open("/").map_err(Error::file("open", "/"))?;
+    call.changed("gave the program / as its standard input")?;
+    let streams = |command: &mut std::process::Command| {
+        command.stdin(root);
+    };
+    call.relay_with(&call.line.argv(), streams).map(Some)
+}
 
 fn each_node(config: &mut Value, apply: impl Fn(&mut Value)) {
     for node in list(config, NODES).into_iter().flatten() {

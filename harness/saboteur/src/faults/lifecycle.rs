@@ -30,6 +30,22 @@ pub(crate) const ALL: &[Fault] = &[
         },
     ),
     verb(
+        "create-crashes-where-it-refuses",
+        &["create", "escape"],
+        "ends with 139, as by a crash, where it refuses to create",
+        |call| {
+            if call.verb() != "create" {
+                return Ok(None);
+            }
+            let code = call.relay(&call.line.argv())?;
+            if code == 0 {
+                return Ok(Some(code));
+            }
+            call.changed("said 139")?;
+            Ok(Some(139))
+        },
+    ),
+    verb(
         "create-starts-at-once",
         &["create", "state", "kill", "hooks", "errors"],
         "runs the program before it is told to start",
