@@ -7,6 +7,7 @@ pub mod kind;
 pub mod meta;
 pub mod name;
 pub mod patch;
+pub mod protobuf;
 pub mod qos;
 pub mod quantity;
 pub mod requests;
