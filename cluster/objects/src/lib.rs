@@ -6,6 +6,7 @@ pub mod default;
 pub mod kind;
 pub mod meta;
 pub mod name;
+pub mod openapi;
 pub mod patch;
 pub mod protobuf;
 pub mod qos;

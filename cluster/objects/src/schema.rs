@@ -6,7 +6,9 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use crate::Kind;
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| match Table::parse(include_str!("schema/table.txt")) {
+const TEXT: &str = include_str!("schema/table.txt");
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| match Table::parse(TEXT) {
     Ok(table) => table,
     // A fault of the program, which a test finds.
     Err(line) => panic!("schema/table.txt: {line}"),
@@ -173,6 +175,14 @@ fn by_name(name: &str) -> Option<&'static Message> {
 /// Every message of the table.
 pub fn messages() -> impl Iterator<Item = &'static Message> {
     TABLE.messages.iter()
+}
+
+/// A number that is another when the table is another (FNV-1a).
+pub fn fingerprint() -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    TEXT.bytes()
+        .chain(env!("CARGO_PKG_VERSION").bytes())
+        .fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 impl Id {
