@@ -1,0 +1,6 @@
+//! The mini-cluster in one process: API server, controllers, scheduler and nodes, put together.
+
+pub mod identity;
+pub mod kubeconfig;
+
+pub use identity::Identity;
