@@ -1,0 +1,9 @@
+//! The controllers, with a real API in the same process, and with nodes and a scheduler that only pretend.
+
+mod running;
+
+mod garbage;
+mod namespace;
+mod nodes;
+mod rollout;
+mod services;
