@@ -7,18 +7,21 @@ use spec::Matcher;
 use super::{evidence::Evidence, matcher::Unit};
 
 pub(super) fn judge(want: &Matcher, on: Option<&str>, seen: &Seen) -> Option<Verdict> {
-    let Seen::State { runtime, kernel } = seen else {
+    let Seen::State { runtime, told, kernel } = seen else {
         return None;
     };
     let who = on.unwrap_or("container");
     let word = runtime.as_deref();
     let said = match word {
-        Some(word) => format!("runtime says {word}"),
+        Some(word) => match other_pid(*told, kernel) {
+            Some(pid) => format!("runtime says {word}, pid {pid}"),
+            None => format!("runtime says {word}"),
+        },
         None => "runtime knows no such container".to_owned(),
     };
     let shown = format!("kernel shows {}", describe(kernel));
     let mut evidence = Evidence::default();
-    match agreed(word, kernel) {
+    match agreed(word, *told, kernel) {
         Some(state) => evidence.compare(
             &format!("{who}'s state"),
             want,
@@ -37,20 +40,29 @@ pub(super) fn judge(want: &Matcher, on: Option<&str>, seen: &Seen) -> Option<Ver
 
 /// What the runtime says and what the kernel shows, if they do not agree.
 pub(super) fn disagreement(seen: &Seen) -> Option<String> {
-    let Seen::State { runtime, kernel } = seen else {
+    let Seen::State { runtime, told, kernel } = seen else {
         return None;
     };
-    if agreed(runtime.as_deref(), kernel).is_some() {
+    if agreed(runtime.as_deref(), *told, kernel).is_some() {
         return None;
     }
     let said = runtime
         .as_deref()
         .map_or_else(|| "knows no such container".to_owned(), |word| format!("says `{word}`"));
+    let said = other_pid(*told, kernel).map_or(said.clone(), |pid| format!("{said} and pid {pid}"));
     Some(format!("its `state` {said}, the kernel shows {}", describe(kernel)))
 }
 
+/// The pid that was told, if the process has another. A stopped container has none, whatever is told.
+fn other_pid(told: Option<i64>, kernel: &KernelState) -> Option<i64> {
+    told.filter(|told| kernel.alive && kernel.pid.map(i64::from) != Some(*told))
+}
+
 /// The state on which both agree.
-fn agreed(word: Option<&str>, kernel: &KernelState) -> Option<&'static str> {
+fn agreed(word: Option<&str>, told: Option<i64>, kernel: &KernelState) -> Option<&'static str> {
+    if other_pid(told, kernel).is_some() {
+        return None;
+    }
     match word {
         Some("running") => {
             (kernel.alive && kernel.payload && !kernel.frozen && kernel.in_cgroup != Some(false)).then_some("running")
@@ -110,6 +122,7 @@ mod tests {
             Some("app"),
             &Seen::State {
                 runtime: runtime.map(str::to_owned),
+                told: None,
                 kernel,
             },
         )
@@ -139,6 +152,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn another_pid_than_that_of_its_process_is_a_disagreement() {
+        let judged = |told, alive| {
+            let seen = Seen::State {
+                runtime: Some(if alive { "running" } else { "stopped" }.into()),
+                told: Some(told),
+                kernel: kernel(alive, true, false),
+            };
+            let want = Matcher::eq(if alive { "running" } else { "stopped" });
+            judge(&want, Some("app"), &seen).unwrap()
+        };
+        assert!(matches!(judged(4711, true), Verdict::Pass { .. }));
+        let Verdict::Fail { got, .. } = judged(4712, true) else {
+            panic!("must fail");
+        };
+        assert_eq!(
+            got,
+            "disagree: runtime says running, pid 4712, kernel shows pid 4711 alive, payload runs"
+        );
+        // What a stopped container's pid is, the specification leaves open.
+        assert!(matches!(judged(0, false), Verdict::Pass { .. }));
     }
 
     #[test]

@@ -13,10 +13,15 @@ pub(super) fn look(name: &str, world: &mut World<'_>) -> Seen {
         };
     };
     let (id, path) = (container.id.clone(), container.cgroups_path.clone());
-    let runtime = match world.client.state(&id) {
+    let (runtime, told) = match world.client.state(&id) {
         Ok((outcome, state)) => {
             world.waited += outcome.took;
-            state.and_then(|s| s.get("status")?.as_str().map(str::to_owned))
+            let state = state.unwrap_or_default();
+            let word = state.get("status").and_then(|status| status.as_str());
+            (
+                word.map(str::to_owned),
+                state.get("pid").and_then(serde_json::Value::as_i64),
+            )
         }
         Err(error) => {
             return Seen::Unmeasured {
@@ -48,5 +53,5 @@ pub(super) fn look(name: &str, world: &mut World<'_>) -> Seen {
             kernel.in_cgroup = None;
         }
     }
-    Seen::State { runtime, kernel }
+    Seen::State { runtime, told, kernel }
 }

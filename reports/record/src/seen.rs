@@ -15,6 +15,9 @@ pub enum Seen {
     State {
         /// The runtime's word, `None` if it knows no such container.
         runtime: Option<String>,
+        /// The pid that the runtime told with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<i64>,
         /// What the kernel shows.
         kernel: KernelState,
     },

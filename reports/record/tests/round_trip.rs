@@ -14,6 +14,7 @@ fn every_seen() -> Vec<Seen> {
     vec![
         Seen::State {
             runtime: Some("running".into()),
+            told: Some(7),
             kernel: KernelState {
                 pid: Some(7),
                 alive: true,
@@ -24,6 +25,7 @@ fn every_seen() -> Vec<Seen> {
         },
         Seen::State {
             runtime: None,
+            told: None,
             kernel: KernelState::default(),
         },
         Seen::Exit {
