@@ -2,4 +2,5 @@
 
 pub mod chance;
 pub mod false_alarms;
+pub mod schedule;
 pub mod start_latency;
