@@ -90,23 +90,63 @@ const ROWS: [Row; 23] = [
     row("SchedulingDaemonset", [15_000, 0, 30_000], 1100.0, Kind::Daemonset),
     row("PreemptionAsync", [5000, 20_000, 5000], 570.0, Kind::Preemption),
     row("Unschedulable", [5000, 100, 10_000], 590.0, Kind::Unschedulable),
-    row("Unschedulable/20000", [5000, 20_000, 10_000], 600.0, Kind::Unschedulable),
+    row(
+        "Unschedulable/20000",
+        [5000, 20_000, 10_000],
+        600.0,
+        Kind::Unschedulable,
+    ),
     row("SchedulingWithMixedChurn", [5000, 0, 10_000], 710.0, Kind::Churn),
     row("SchedulingWhileGated", [1, 10_000, 20_000], 910.0, Kind::Gated),
     row("DeletedPodsWithFinalizers", [5000, 5000, 5000], 830.0, Kind::Finalizers),
     row("WithExtendedResource", [5000, 0, 5000], 180.0, Kind::ExtendedResource),
     row("PodAntiAffinity", [5000, 1000, 2000], 60.0, Kind::AntiAffinity),
-    row("PodMatchingAntiAffinity", [5000, 1000, 5000], 595.0, Kind::MatchingAntiAffinity),
+    row(
+        "PodMatchingAntiAffinity",
+        [5000, 1000, 5000],
+        595.0,
+        Kind::MatchingAntiAffinity,
+    ),
     row("PodAffinity", [5000, 5000, 5000], 35.0, Kind::Affinity),
-    row("PreferredPodAffinity", [5000, 5000, 5000], 90.0, Kind::PreferredAffinity),
-    row("PreferredPodAntiAffinity", [5000, 5000, 5000], 90.0, Kind::PreferredAntiAffinity),
+    row(
+        "PreferredPodAffinity",
+        [5000, 5000, 5000],
+        90.0,
+        Kind::PreferredAffinity,
+    ),
+    row(
+        "PreferredPodAntiAffinity",
+        [5000, 5000, 5000],
+        90.0,
+        Kind::PreferredAntiAffinity,
+    ),
     row("NodeAffinity", [5000, 5000, 10_000], 220.0, Kind::NodeAffinity),
     row("MixedSchedulingBasePod", [5000, 10_000, 5000], 140.0, Kind::Mixed),
-    row("RequiredAntiAffinityNSSelector", [6000, 4000, 2000], 24.0, Kind::NamespaceSelector),
+    row(
+        "RequiredAntiAffinityNSSelector",
+        [6000, 4000, 2000],
+        24.0,
+        Kind::NamespaceSelector,
+    ),
     row("TopologySpreading", [5000, 5000, 5000], 460.0, Kind::Spread),
-    row("PreferredTopologySpreading", [5000, 5000, 5000], 340.0, Kind::PreferredSpread),
-    row("DefaultTopologySpreading", [5000, 5000, 5000], 160.0, Kind::DefaultSpread),
-    row("DefaultTopologySpreading/50000", [5000, 5000, 50_000], 160.0, Kind::DefaultSpread),
+    row(
+        "PreferredTopologySpreading",
+        [5000, 5000, 5000],
+        340.0,
+        Kind::PreferredSpread,
+    ),
+    row(
+        "DefaultTopologySpreading",
+        [5000, 5000, 5000],
+        160.0,
+        Kind::DefaultSpread,
+    ),
+    row(
+        "DefaultTopologySpreading/50000",
+        [5000, 5000, 50_000],
+        160.0,
+        Kind::DefaultSpread,
+    ),
     row("NodeInclusionPolicy", [5000, 0, 4000], 270.0, Kind::InclusionPolicy),
 ];
 
@@ -157,7 +197,8 @@ impl Row {
             }
         }
         if self.kind == Kind::DefaultSpread {
-            let service = json!({"metadata": {"name": "s", "namespace": "default"}, "spec": {"selector": {"app": "spread"}}});
+            let service =
+                json!({"metadata": {"name": "s", "namespace": "default"}, "spec": {"selector": {"app": "spread"}}});
             field.engine.put("Service", &service, field.now());
         }
         field.drain();
@@ -215,7 +256,11 @@ impl Row {
                 let gates = json!({"schedulingGates": [{"name": "example.com/gate"}]});
                 pod("default", &name, json!({}), gates, "100m")
             }
-            Kind::MatchingAntiAffinity => Row { kind: Kind::AntiAffinity, ..*self }.shaped("sched-0", &name),
+            Kind::MatchingAntiAffinity => Row {
+                kind: Kind::AntiAffinity,
+                ..*self
+            }
+            .shaped("sched-0", &name),
             Kind::Mixed => {
                 let kinds = [
                     Kind::Basic,
@@ -228,7 +273,9 @@ impl Row {
                 Row { kind, ..*self }.shaped("sched-0", &name)
             }
             Kind::NamespaceSelector => self.shaped(&format!("init-{}", index % 100), &name),
-            Kind::NodeAffinity | Kind::Spread | Kind::PreferredSpread => pod("default", &name, json!({}), json!({}), "100m"),
+            Kind::NodeAffinity | Kind::Spread | Kind::PreferredSpread => {
+                pod("default", &name, json!({}), json!({}), "100m")
+            }
             _ => self.shaped("sched-0", &name),
         }
     }
@@ -260,7 +307,10 @@ impl Row {
             }
             Kind::AntiAffinity => {
                 let terms = json!([term("green", "kubernetes.io/hostname")]);
-                (labels("green"), json!({"affinity": {"podAntiAffinity": {REQUIRED: terms}}}))
+                (
+                    labels("green"),
+                    json!({"affinity": {"podAntiAffinity": {REQUIRED: terms}}}),
+                )
             }
             Kind::MatchingAntiAffinity => (labels("green"), json!({})),
             Kind::Affinity => {
@@ -273,20 +323,31 @@ impl Row {
             }
             Kind::PreferredAntiAffinity => {
                 let terms = json!([{"weight": 1, "podAffinityTerm": term("yellow", "kubernetes.io/hostname")}]);
-                (labels("yellow"), json!({"affinity": {"podAntiAffinity": {PREFERRED: terms}}}))
+                (
+                    labels("yellow"),
+                    json!({"affinity": {"podAntiAffinity": {PREFERRED: terms}}}),
+                )
             }
             Kind::NodeAffinity => {
-                let zones = json!({"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["zone1", "zone2"]});
+                let zones =
+                    json!({"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["zone1", "zone2"]});
                 let terms = json!({"nodeSelectorTerms": [{"matchExpressions": [zones]}]});
                 (json!({}), json!({"affinity": {"nodeAffinity": {REQUIRED: terms}}}))
             }
             Kind::NamespaceSelector => {
                 let term = json!({"labelSelector": {"matchLabels": {"color": "green"}},
                     "topologyKey": "kubernetes.io/hostname", "namespaceSelector": {}});
-                (labels("green"), json!({"affinity": {"podAntiAffinity": {REQUIRED: [term]}}}))
+                (
+                    labels("green"),
+                    json!({"affinity": {"podAntiAffinity": {REQUIRED: [term]}}}),
+                )
             }
             Kind::Spread | Kind::PreferredSpread => {
-                let when = if self.kind == Kind::Spread { "DoNotSchedule" } else { "ScheduleAnyway" };
+                let when = if self.kind == Kind::Spread {
+                    "DoNotSchedule"
+                } else {
+                    "ScheduleAnyway"
+                };
                 let constraint = json!({"maxSkew": 5, "topologyKey": "topology.kubernetes.io/zone",
                     "whenUnsatisfiable": when, "labelSelector": {"matchLabels": {"color": "blue"}}});
                 (labels("blue"), json!({"topologySpreadConstraints": [constraint]}))
@@ -313,7 +374,13 @@ impl Row {
         match self.kind {
             Kind::Churn => {
                 let node = self.node(size.nodes + index, size);
-                let large = pod("default", &format!("large-{index}"), json!({}), json!({"priority": 10}), "9");
+                let large = pod(
+                    "default",
+                    &format!("large-{index}"),
+                    json!({}),
+                    json!({"priority": 10}),
+                    "9",
+                );
                 let service = json!({"metadata": {"name": "churn", "namespace": "default"},
                     "spec": {"selector": {"app": "foo"}}});
                 for (kind, object) in [("Node", &node), ("Pod", &large), ("Service", &service)] {
@@ -443,7 +510,12 @@ mod tests {
     fn each_workload_places_all_its_pods_when_it_is_small() {
         for row in Row::all() {
             let measured = row.run(Shrink::Trial);
-            assert_eq!(measured.pods, row.size(Shrink::Trial).pods, "{}: {measured:?}", row.name());
+            assert_eq!(
+                measured.pods,
+                row.size(Shrink::Trial).pods,
+                "{}: {measured:?}",
+                row.name()
+            );
         }
     }
 }

@@ -171,7 +171,11 @@ impl Engine {
         let Some(id) = self.find(&pod.namespace, &pod.name) else {
             return;
         };
-        let Some(known) = self.snapshot.pod(id).filter(|known| known.assumed && known.key.uid == pod.uid) else {
+        let Some(known) = self
+            .snapshot
+            .pod(id)
+            .filter(|known| known.assumed && known.key.uid == pod.uid)
+        else {
             return;
         };
         let (class, node) = (known.class, known.node);
@@ -572,5 +576,66 @@ impl Engine {
             keys(&self.snapshot, &victims),
             keys(&self.snapshot, &lesser),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(index: usize, cpu: usize, priority: i64) -> Value {
+        json!({
+            "metadata": {"namespace": "n", "name": format!("p{index}"), "uid": format!("u{index}")},
+            "spec": {"priority": priority, "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu.to_string()}}}]},
+        })
+    }
+
+    /// Plays one story and tells all decisions.
+    fn play(story: &[(usize, i64, Option<usize>)], remembers: bool) -> Vec<Decision> {
+        let mut engine = Engine::new(&Config::default());
+        engine.cycle.memory.off = !remembers;
+        for index in 0..120 {
+            let status = json!({"allocatable": {"cpu": (index % 3 + 1).to_string(), "pods": "2"}});
+            let node = json!({"metadata": {"name": format!("n{index}")}, "status": status});
+            engine.put("Node", &node, Duration::ZERO);
+        }
+        let mut decisions = Vec::new();
+        let mut pods: Vec<Value> = Vec::new();
+        for (index, (cpu, priority, deleted)) in story.iter().enumerate() {
+            let now = Duration::from_millis(index as u64 * 10);
+            // Many of a kind at once, so that what is remembered is used.
+            for twin in 0..20 {
+                let pod = pod(index * 20 + twin, *cpu, *priority);
+                engine.put("Pod", &pod, now);
+                pods.push(pod);
+            }
+            if let Some(deleted) = deleted {
+                engine.gone("Pod", &pods[deleted % pods.len()], now);
+            }
+            while let Some(decision) = engine.next(now) {
+                if let Outcome::Unschedulable { victims, .. } = &decision.outcome {
+                    for victim in victims {
+                        let gone = json!({"metadata": {"namespace": "n", "name": *victim.name}});
+                        engine.gone("Pod", &gone, now);
+                    }
+                }
+                decisions.push(decision);
+            }
+        }
+        decisions
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_remembered_changes_no_decision(
+            story in prop::collection::vec((1..4usize, 0..4i64, prop::option::of(any::<usize>())), 1..14),
+        ) {
+            prop_assert_eq!(play(&story, true), play(&story, false));
+        }
     }
 }

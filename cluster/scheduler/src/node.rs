@@ -70,7 +70,11 @@ impl NodeFacts {
         let mut images = Vec::new();
         for image in status["images"].as_array().into_iter().flatten() {
             let size = image["sizeBytes"].as_i64().unwrap_or(0);
-            let names = image["names"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let names = image["names"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str);
             images.extend(names.map(|name| (words.word(&normal_image(name)), size)));
         }
         images.sort_unstable();

@@ -67,7 +67,13 @@ impl Want {
     }
 
     fn read(expression: &Value, words: &mut Words) -> Self {
-        let values = || expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let values = || {
+            expression["values"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+        };
         let number = || values().next().and_then(|text| text.parse().ok());
         let operator = match expression["operator"].as_str().unwrap_or_default() {
             "In" => Operator::In,
@@ -107,7 +113,11 @@ impl Selector {
         let selector = selector.as_object()?;
         let mut wants = Vec::new();
         if let Some(map) = selector.get("matchLabels") {
-            wants.extend(Labels::read(map, words).iter().map(|(key, value)| Want::equals(key, value)));
+            wants.extend(
+                Labels::read(map, words)
+                    .iter()
+                    .map(|(key, value)| Want::equals(key, value)),
+            );
         }
         let expressions = selector.get("matchExpressions").and_then(Value::as_array);
         wants.extend(expressions.into_iter().flatten().map(|one| Want::read(one, words)));
@@ -243,7 +253,10 @@ mod tests {
         let by_label = json!({"matchExpressions": [{"key": "zone", "operator": "Exists"}]});
         let n1 = words.word("n1");
         let terms = vec![NodeTerm::read(&by_name, &mut words)];
-        let mut placement = Placement { selector: Labels::default(), terms: Some(terms) };
+        let mut placement = Placement {
+            selector: Labels::default(),
+            terms: Some(terms),
+        };
         assert_eq!(placement.only(), Some(vec![n1]));
         if let Some(terms) = &mut placement.terms {
             terms.push(NodeTerm::read(&by_label, &mut words));

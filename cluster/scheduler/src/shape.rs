@@ -181,10 +181,7 @@ impl Term {
         }
         namespaces.sort_unstable();
         let mut selector = Selector::read(&term["labelSelector"], words);
-        for (field, operator) in [
-            ("matchLabelKeys", Operator::In),
-            ("mismatchLabelKeys", Operator::NotIn),
-        ] {
+        for (field, operator) in [("matchLabelKeys", Operator::In), ("mismatchLabelKeys", Operator::NotIn)] {
             with_label_keys(&mut selector, &term[field], operator, labels, words);
         }
         Self {

@@ -164,9 +164,7 @@ impl Snapshot {
         self.touch(id);
         let node = &self.nodes[id.at()];
         let known = node.here;
-        let moved = !known
-            || node.labels != facts.labels
-            || node.taints != facts.taints;
+        let moved = !known || node.labels != facts.labels || node.taints != facts.taints;
         if known {
             self.note_node(id, false);
         }
@@ -525,7 +523,12 @@ impl Snapshot {
                 .whom
                 .means(shape.namespace, &shape.labels, &self.namespaces, &self.words)
         };
-        let matchers = self.tallies.matchers.iter().enumerate().filter(|(_, matcher)| meant(matcher));
+        let matchers = self
+            .tallies
+            .matchers
+            .iter()
+            .enumerate()
+            .filter(|(_, matcher)| meant(matcher));
         let matchers = matchers.map(|(index, _)| MatcherId::new(index)).collect();
         self.classes.push(Class {
             shape: shape.clone(),
@@ -732,7 +735,12 @@ impl Snapshot {
     /// hosts within a skew of 3, zones within 5, neither by force.
     pub(crate) fn prepare_default_spread(&mut self, id: ClassId) {
         let class = &self.classes[id.at()];
-        if !class.shape.spread.is_empty() || class.default_spread.as_ref().is_some_and(|(at, _)| *at == self.workloads) {
+        if !class.shape.spread.is_empty()
+            || class
+                .default_spread
+                .as_ref()
+                .is_some_and(|(at, _)| *at == self.workloads)
+        {
             return;
         }
         let shape = class.shape.clone();

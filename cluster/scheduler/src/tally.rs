@@ -48,7 +48,10 @@ impl Whom {
                 None => selector.matches(&Labels::default(), words),
             };
             (who.namespaces.contains(&namespace) || who.namespace_selector.as_ref().is_some_and(selects))
-                && who.labels.as_ref().is_some_and(|selector| selector.matches(labels, words))
+                && who
+                    .labels
+                    .as_ref()
+                    .is_some_and(|selector| selector.matches(labels, words))
         })
     }
 }

@@ -125,7 +125,10 @@ fn waits_for_victims(snapshot: &Snapshot, subject: &Subject<'_>, refusal: &Refus
     if refused.is_some_and(|(_, reason)| !reason.preemptible) {
         return false;
     }
-    let mut pods = snapshot.nodes[node.at()].pods.iter().filter_map(|pod| snapshot.pod(*pod));
+    let mut pods = snapshot.nodes[node.at()]
+        .pods
+        .iter()
+        .filter_map(|pod| snapshot.pod(*pod));
     pods.any(|pod| pod.preempted && pod.terminating && priority(snapshot, pod.class) < subject.shape.priority)
 }
 
@@ -136,10 +139,7 @@ fn priority(snapshot: &Snapshot, class: ClassId) -> i32 {
 /// The more important first: higher priority, then longer running. A pod that has not started is the newest.
 fn importance(snapshot: &Snapshot, pod: PodId) -> (Reverse<i32>, i64) {
     snapshot.pod(pod).map_or((Reverse(0), 0), |pod| {
-        (
-            Reverse(priority(snapshot, pod.class)),
-            pod.started.unwrap_or(i64::MAX),
-        )
+        (Reverse(priority(snapshot, pod.class)), pod.started.unwrap_or(i64::MAX))
     })
 }
 
@@ -192,7 +192,9 @@ fn dry_run(snapshot: &mut Snapshot, subject: &Subject<'_>, node: NodeId) -> Resu
     let cost = Cost {
         broken_budgets,
         highest_priority,
-        priorities: all().map(|(Reverse(priority), _)| i64::from(priority) + (1 << 31)).sum(),
+        priorities: all()
+            .map(|(Reverse(priority), _)| i64::from(priority) + (1 << 31))
+            .sum(),
         victims: victims.len(),
         started: Reverse(
             all()
@@ -210,7 +212,11 @@ fn breaks_budget(snapshot: &Snapshot, pods: &[PodId]) -> Vec<bool> {
     if snapshot.budgets.is_empty() {
         return vec![false; pods.len()];
     }
-    let mut left: Vec<_> = snapshot.budgets.values().map(|budget| (budget, budget.allowed)).collect();
+    let mut left: Vec<_> = snapshot
+        .budgets
+        .values()
+        .map(|budget| (budget, budget.allowed))
+        .collect();
     let mut breaks = Vec::new();
     for pod in pods {
         let mut breaking = false;
@@ -254,11 +260,33 @@ mod tests {
             started: Reverse(100),
         };
         let worse = [
-            Cost { broken_budgets: 1, highest_priority: 0, priorities: 0, victims: 1, ..base },
-            Cost { highest_priority: 6, priorities: 0, victims: 1, ..base },
-            Cost { priorities: 11, victims: 1, ..base },
-            Cost { victims: 3, started: Reverse(200), ..base },
-            Cost { started: Reverse(99), ..base },
+            Cost {
+                broken_budgets: 1,
+                highest_priority: 0,
+                priorities: 0,
+                victims: 1,
+                ..base
+            },
+            Cost {
+                highest_priority: 6,
+                priorities: 0,
+                victims: 1,
+                ..base
+            },
+            Cost {
+                priorities: 11,
+                victims: 1,
+                ..base
+            },
+            Cost {
+                victims: 3,
+                started: Reverse(200),
+                ..base
+            },
+            Cost {
+                started: Reverse(99),
+                ..base
+            },
         ];
         for worse in worse {
             assert!(base < worse, "{worse:?}");

@@ -100,9 +100,18 @@ mod tests {
         assert!(fits(json!(null), json!(null)));
         assert!(fits(json!({"disk": "ssd"}), json!(null)));
         assert!(!fits(json!({"disk": "hdd"}), json!(null)));
-        assert!(fits(json!(null), json!({"nodeSelectorTerms": [zone(&["b"]), zone(&["a"])]})));
-        assert!(!fits(json!(null), json!({"nodeSelectorTerms": [zone(&["b"]), zone(&["c"])]})));
-        assert!(!fits(json!({"disk": "hdd"}), json!({"nodeSelectorTerms": [zone(&["a"])]})));
+        assert!(fits(
+            json!(null),
+            json!({"nodeSelectorTerms": [zone(&["b"]), zone(&["a"])]})
+        ));
+        assert!(!fits(
+            json!(null),
+            json!({"nodeSelectorTerms": [zone(&["b"]), zone(&["c"])]})
+        ));
+        assert!(!fits(
+            json!({"disk": "hdd"}),
+            json!({"nodeSelectorTerms": [zone(&["a"])]})
+        ));
         assert!(!fits(json!(null), json!({"nodeSelectorTerms": []})));
         assert!(!fits(json!(null), json!({"nodeSelectorTerms": [{}]})));
     }

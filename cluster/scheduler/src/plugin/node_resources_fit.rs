@@ -227,11 +227,20 @@ mod tests {
 
     #[test]
     fn strategies_score_as_their_names_say() {
-        assert_eq!((least(0, 10), least(4, 10), least(10, 10), least(11, 10)), (100, 60, 0, 0));
-        assert_eq!((most(0, 10), most(4, 10), most(10, 10), most(11, 10)), (0, 40, 100, 100));
+        assert_eq!(
+            (least(0, 10), least(4, 10), least(10, 10), least(11, 10)),
+            (100, 60, 0, 0)
+        );
+        assert_eq!(
+            (most(0, 10), most(4, 10), most(10, 10), most(11, 10)),
+            (0, 40, 100, 100)
+        );
         let points = [(0, 0), (50, 10), (100, 4)];
         let at = |used| ratio(&points, used, 100);
-        assert_eq!((at(0), at(25), at(50), at(75), at(100), at(120)), (0, 50, 100, 70, 40, 40));
+        assert_eq!(
+            (at(0), at(25), at(50), at(75), at(100), at(120)),
+            (0, 50, 100, 70, 40, 40)
+        );
         assert_eq!(ratio(&[], 1, 2), 0);
     }
 

@@ -76,7 +76,10 @@ mod tests {
         let key = "node.kubernetes.io/unschedulable";
         assert!(fits(true, json!([{"key": key, "operator": "Exists"}])));
         assert!(fits(true, json!([{"operator": "Exists"}])));
-        assert!(!fits(true, json!([{"key": key, "operator": "Exists", "effect": "NoExecute"}])));
+        assert!(!fits(
+            true,
+            json!([{"key": key, "operator": "Exists", "effect": "NoExecute"}])
+        ));
         assert!(!fits(true, json!([{"key": "other", "operator": "Exists"}])));
     }
 }

@@ -90,7 +90,11 @@ mod tests {
         let gpu = |effect: &str| json!({"key": "accel", "value": "gpu", "effect": effect});
         for (taint, toleration, want) in [
             ("NoSchedule", json!({"key": "accel", "value": "gpu"}), false),
-            ("NoSchedule", json!({"key": "accel", "operator": "Equal", "value": "tpu"}), true),
+            (
+                "NoSchedule",
+                json!({"key": "accel", "operator": "Equal", "value": "tpu"}),
+                true,
+            ),
             ("NoSchedule", json!({"key": "accel", "operator": "Exists"}), false),
             ("NoSchedule", json!({"operator": "Exists"}), false),
             ("NoSchedule", json!({"operator": "Exists", "effect": "NoExecute"}), true),
@@ -114,7 +118,10 @@ mod tests {
         assert_eq!(intolerable(&taints, &[]), 2);
         let a = tolerate(json!({"key": "a", "operator": "Exists"}), &mut words);
         assert_eq!(intolerable(&taints, &a), 1);
-        let forced = tolerate(json!({"key": "a", "operator": "Exists", "effect": "NoSchedule"}), &mut words);
+        let forced = tolerate(
+            json!({"key": "a", "operator": "Exists", "effect": "NoSchedule"}),
+            &mut words,
+        );
         assert_eq!(intolerable(&taints, &forced), 2);
     }
 }
