@@ -13,6 +13,7 @@ pub mod fault;
 mod garbage;
 mod key;
 mod kinds;
+mod kubernetes_service;
 mod namespace;
 mod node_lifecycle;
 mod owner;
@@ -32,6 +33,7 @@ mod usage;
 mod world;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -64,6 +66,8 @@ pub struct Options {
     pub gone_node_grace: Duration,
     /// The certificate authority of the API, in PEM, for `kube-root-ca.crt`.
     pub authority: String,
+    /// Where the API is to be had, for the Service `kubernetes`.
+    pub server: Option<SocketAddr>,
     /// Where random choices begin.
     pub seed: u64,
     /// What is broken on purpose.
@@ -76,6 +80,7 @@ impl Default for Options {
             node_grace: Duration::from_secs(40),
             gone_node_grace: Duration::from_secs(40),
             authority: String::new(),
+            server: None,
             seed: 1,
             faults: Faults::default(),
         }
@@ -106,6 +111,10 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
     vec![
         boxed(&shared, priority_class::PriorityClasses),
         boxed(&shared, service_account::ServiceAccounts { authority }),
+        boxed(
+            &shared,
+            kubernetes_service::KubernetesService { server: options.server },
+        ),
         boxed(&shared, namespace::Namespaces { faults: faults() }),
         boxed(&shared, garbage::GarbageCollector { faults: faults() }),
         boxed(&shared, deployment::Deployments { faults: faults() }),

@@ -5,7 +5,7 @@
 mod feed;
 mod trim;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use objects::kind::KINDS;
@@ -63,8 +63,9 @@ struct Shelf {
     owned: HashMap<String, BTreeSet<String>>,
     unmanaged: BTreeMap<String, BTreeSet<String>>,
     on_node: HashMap<String, BTreeSet<String>>,
-    /// Those that went last. A uid never comes back, but the answer to a write may come after the news of the end.
-    gone: HashSet<String>,
+    /// Those that went last, and the revision of their end: the answer to a write may come after the news of it. Only a
+    /// cluster that is taken back to an earlier state has an object of that uid again, at a later revision.
+    gone: HashMap<String, u64>,
     gone_in_order: VecDeque<String>,
 }
 
@@ -124,8 +125,13 @@ impl World {
         let uid = meta::uid(object);
         let mut state = self.write();
         let shelf = state.shelves.entry(kind.plural).or_default();
-        if shelf.gone.contains(uid) {
-            return;
+        let revision = meta::revision(object).unwrap_or_default();
+        match shelf.gone.get(uid) {
+            Some(end) if *end >= revision => return,
+            Some(_) => {
+                shelf.gone.remove(uid);
+            }
+            None => {}
         }
         let old = shelf.objects.get(uid).cloned();
         if old
@@ -146,11 +152,16 @@ impl World {
         });
     }
 
-    /// An object that is gone.
+    /// An object that somebody just deleted; the watch has yet to say when.
     pub(crate) fn remove(&self, kind: &'static Kind, uid: &str) {
+        self.end(kind, uid, u64::MAX);
+    }
+
+    /// An object that is gone since a revision.
+    fn end(&self, kind: &'static Kind, uid: &str, revision: u64) {
         let mut state = self.write();
         let shelf = state.shelves.entry(kind.plural).or_default();
-        shelf.bury(uid);
+        shelf.bury(uid, revision);
         if let Some(old) = shelf.objects.get(uid).cloned() {
             shelf.forget(uid, &old);
             state.tell(Change {
@@ -270,9 +281,13 @@ impl Shelf {
         }
     }
 
-    fn bury(&mut self, uid: &str) {
-        if self.gone.insert(uid.to_owned()) {
-            self.gone_in_order.push_back(uid.to_owned());
+    fn bury(&mut self, uid: &str, revision: u64) {
+        match self.gone.get_mut(uid) {
+            Some(end) => *end = revision.min(*end),
+            None => {
+                self.gone.insert(uid.to_owned(), revision);
+                self.gone_in_order.push_back(uid.to_owned());
+            }
         }
         if self.gone_in_order.len() > REMEMBERED
             && let Some(oldest) = self.gone_in_order.pop_front()
@@ -341,13 +356,15 @@ mod tests {
         world.put(POD, &pod("x", "1", 8, None));
         assert_eq!(world.list(POD, None).len(), 0);
         world.put(POD, &pod("x", "2", 9, None));
-        world.remove(POD, "1");
+        world.end(POD, "1", 8);
         let found = world.get(POD, "a", "x").expect("the second of that name");
         assert_eq!(meta::uid(&found), "2");
         let told: Vec<(bool, bool)> = std::iter::from_fn(|| changes.try_recv().ok())
             .map(|change| (change.old.is_some(), change.new.is_some()))
             .collect();
         assert_eq!(told, [(false, true), (true, false), (false, true)]);
+        world.put(POD, &pod("z", "1", 10, None));
+        assert!(world.get(POD, "a", "z").is_some(), "it was put back later");
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub(crate) fn plan(set: &Value, pods: &[&Value], siblings: &[&Value], faults: &F
             ..Plan::default()
         };
     }
+    if pods.len() == wanted {
+        return Plan::default();
+    }
     let mut victims = rank::first_to_go(pods, siblings, now);
     if faults.has(Act::UnreadyDeletedLast) {
         victims.reverse();

@@ -45,10 +45,10 @@ async fn follow(world: &World, api: &Api, kind: &'static Kind) {
                         }
                         world.put(kind, &event.object);
                     }
-                    EventKind::Deleted => world.remove(kind, uid),
+                    EventKind::Deleted => world.end(kind, uid, event.resource_version),
                     EventKind::Bookmark => {
                         for uid in untold.take().into_iter().flatten() {
-                            world.remove(kind, &uid);
+                            world.end(kind, &uid, event.resource_version);
                         }
                         world.is_ready(kind);
                     }

@@ -2,6 +2,7 @@
 
 mod running;
 
+mod admission;
 mod garbage;
 mod namespace;
 mod nodes;

@@ -1,0 +1,97 @@
+//! The Service `kubernetes` in `default`, by which pods find the API.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use apiserver::Part;
+use objects::{Kind, Reason, Status, meta};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::kinds::{ENDPOINT_SLICE, SERVICE};
+use crate::reconcile::Reconcile;
+use crate::world::{Change, World};
+
+const NAMESPACE: &str = "default";
+const NAME: &str = "kubernetes";
+/// The first address of the range.
+const ADDRESS: &str = "10.96.0.1";
+
+pub(crate) struct KubernetesService {
+    /// Where the API is to be had.
+    pub(crate) server: Option<SocketAddr>,
+}
+
+impl Reconcile for KubernetesService {
+    type Key = ();
+
+    const NAME: &'static str = "kubernetes-service-controller";
+
+    fn kinds(&self) -> Vec<&'static Kind> {
+        vec![SERVICE, ENDPOINT_SLICE]
+    }
+
+    fn keys(&mut self, _: &World, change: &Change) -> Vec<()> {
+        let ours = |one: &Value| meta::namespace(one) == NAMESPACE && meta::name(one) == NAME;
+        change
+            .object()
+            .filter(|one| ours(one))
+            .map(|_| ())
+            .into_iter()
+            .collect()
+    }
+
+    fn first(&self) -> Vec<()> {
+        vec![()]
+    }
+
+    fn reconcile(&mut self, cluster: &Cluster, (): &(), _: SystemTime) -> Result<Option<Duration>, Status> {
+        if cluster.world.get(SERVICE, NAMESPACE, NAME).is_none() {
+            make(cluster, SERVICE, service(self.server))?;
+        }
+        // Elsewhere than here, a loopback address is another machine's, or none.
+        let Some(server) = self.server.filter(|server| !server.ip().is_loopback()) else {
+            return Ok(None);
+        };
+        let wanted = slice(server);
+        match cluster.world.get(ENDPOINT_SLICE, NAMESPACE, NAME) {
+            None => make(cluster, ENDPOINT_SLICE, wanted)?,
+            Some(slice) => cluster.edit(ENDPOINT_SLICE, &slice, Part::Main, |found| {
+                for key in ["endpoints", "ports"] {
+                    meta::set(found, &[key], wanted[key].clone());
+                }
+            })?,
+        }
+        Ok(None)
+    }
+}
+
+fn make(cluster: &Cluster, kind: &'static Kind, object: Value) -> Result<(), Status> {
+    match cluster.create(kind, NAMESPACE, object) {
+        Err(status) if status.reason != Reason::AlreadyExists => Err(status),
+        _ => Ok(()),
+    }
+}
+
+fn service(server: Option<SocketAddr>) -> Value {
+    let port = server.map_or(6443, |server| server.port());
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": NAME, "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {
+            "type": "ClusterIP", "clusterIP": ADDRESS, "clusterIPs": [ADDRESS], "sessionAffinity": "None",
+            "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": port}],
+        },
+    })
+}
+
+fn slice(server: SocketAddr) -> Value {
+    let family = if server.is_ipv4() { "IPv4" } else { "IPv6" };
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": NAME, "labels": {"kubernetes.io/service-name": NAME}},
+        "addressType": family,
+        "endpoints": [{"addresses": [server.ip().to_string()], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "protocol": "TCP", "port": server.port()}],
+    })
+}
