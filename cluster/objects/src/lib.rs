@@ -18,6 +18,7 @@ pub mod status;
 pub mod strict;
 pub mod table;
 pub mod time;
+pub mod validate;
 
 pub use kind::Kind;
 pub use status::{Cause, Reason, Status};
