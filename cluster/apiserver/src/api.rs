@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use crate::{
     Admission, DeleteOptions, Link, StreamRegistry, User, Watch, WatchQuery,
     event::Events,
-    page::{Page, page},
+    page::{NoPage, Page, page},
     store::{Path, Store},
     stored::Stored,
+    token::Secret,
 };
 
 /// An object as JSON. Clones share it.
@@ -111,6 +112,7 @@ pub(crate) struct Shared {
     pub(crate) admission: Vec<Arc<dyn Admission>>,
     pub(crate) streams: StreamRegistry,
     pub(crate) events: Events,
+    pub(crate) secret: Secret,
 }
 
 /// The API, as one user. Clones are cheap and see the same objects.
@@ -142,6 +144,7 @@ impl Api {
                 admission: settings.admission,
                 streams: StreamRegistry::default(),
                 events: Events::default(),
+                secret: Secret::new()?,
             }),
             user: Arc::new(User::system("apiserver")),
             link: None,
@@ -213,7 +216,7 @@ impl Api {
     /// # Errors
     /// `Expired` for a revision that is forgotten, `BadRequest` for a query that makes no sense.
     pub fn list(&self, kind: &'static Kind, namespace: Option<&str>, query: &ListQuery) -> Result<List, Status> {
-        let page = self.list_stored(kind, namespace, query)?;
+        let page = self.list_stored(kind, namespace, query).map_err(|none| none.status)?;
         Ok(List {
             items: page.items.iter().map(|stored| stored.value()).collect(),
             resource_version: page.revision,
@@ -222,7 +225,7 @@ impl Api {
         })
     }
 
-    pub(crate) fn list_stored(&self, kind: &Kind, namespace: Option<&str>, query: &ListQuery) -> Result<Page, Status> {
+    pub(crate) fn list_stored(&self, kind: &Kind, namespace: Option<&str>, query: &ListQuery) -> Result<Page, NoPage> {
         self.check_link()?;
         page(&self.shared.store.read(), kind, namespace, query)
     }

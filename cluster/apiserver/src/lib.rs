@@ -14,12 +14,15 @@ mod informer;
 mod link;
 mod metadata;
 mod page;
+mod patch;
 mod rewind;
 mod scale;
+mod server;
 mod store;
 mod stored;
 mod strategy;
 mod streams;
+mod token;
 mod update;
 mod user;
 mod watch;
@@ -29,7 +32,13 @@ pub use api::{Api, EventWindow, List, ListQuery, Object, Part, Settings, Version
 pub use delete::{DeleteOptions, Deleted, Preconditions, Propagation};
 pub use informer::{Cache, Change, Informer, Key};
 pub use link::Link;
+pub use patch::{Patch, Patched};
 pub use rewind::Snapshot;
+pub use server::{
+    AllowAuthenticated, Attributes, Authority, Authorizer, Extension, ExtensionRequest, ExtensionResponse, Options,
+    Pair, RequestEntry, RequestLog, Server, ServerError, Tokens,
+};
 pub use streams::{ContainerRef, Exit, Io, LogOptions, Session, StreamRegistry, Streams};
+pub use token::AUDIENCE;
 pub use user::User;
 pub use watch::{EventKind, Watch, WatchEvent, WatchQuery};

@@ -52,6 +52,22 @@ impl Token {
     }
 }
 
+/// Why there is no list; the token is one with which the rest can be had, though not of the same revision.
+#[derive(Debug)]
+pub(crate) struct NoPage {
+    pub(crate) status: Status,
+    pub(crate) inconsistent: Option<String>,
+}
+
+impl From<Status> for NoPage {
+    fn from(status: Status) -> Self {
+        Self {
+            status,
+            inconsistent: None,
+        }
+    }
+}
+
 const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can start \
                        a new list without the continue parameter, or use the continue token in this response to \
                        retrieve the remainder of the results. Continuing with the provided token results in an \
@@ -98,12 +114,13 @@ pub(crate) fn version(text: &str) -> Result<Option<u64>, Status> {
     }
 }
 
-pub(crate) fn page(state: &State, kind: &Kind, namespace: Option<&str>, query: &ListQuery) -> Result<Page, Status> {
+pub(crate) fn page(state: &State, kind: &Kind, namespace: Option<&str>, query: &ListQuery) -> Result<Page, NoPage> {
     let Some(shelf) = state.shelf(kind) else {
         return Err(Status::new(
             Reason::MethodNotAllowed,
             "the server does not allow this method on the requested resource",
-        ));
+        )
+        .into());
     };
     let mut at = state.revision;
     let mut after: Option<Path> = None;
@@ -114,18 +131,22 @@ pub(crate) fn page(state: &State, kind: &Kind, namespace: Option<&str>, query: &
                 at = token.rv;
             }
             if at < shelf.forgotten {
-                return Err(Status::new(Reason::Expired, TOO_OLD));
+                let rest = Token { rv: 0, ..token };
+                return Err(NoPage {
+                    status: Status::new(Reason::Expired, TOO_OLD),
+                    inconsistent: Some(rest.text()),
+                });
             }
             after = Some((token.namespace, token.name));
         }
         None => {
             if let Some(wanted) = version(&query.resource_version)? {
                 if wanted > state.revision {
-                    return Err(too_large(wanted, state.revision));
+                    return Err(too_large(wanted, state.revision).into());
                 }
                 if query.version_match == VersionMatch::Exact {
                     if wanted < shelf.forgotten {
-                        return Err(expired(wanted, shelf.forgotten));
+                        return Err(expired(wanted, shelf.forgotten).into());
                     }
                     at = wanted;
                 }
@@ -133,7 +154,7 @@ pub(crate) fn page(state: &State, kind: &Kind, namespace: Option<&str>, query: &
         }
     }
     if at > state.revision {
-        return Err(too_large(at, state.revision));
+        return Err(too_large(at, state.revision).into());
     }
     let limit = query.limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     let mut items = Vec::new();

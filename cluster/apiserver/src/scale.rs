@@ -1,6 +1,10 @@
 //! `autoscaling/v1` Scale: the replicas of an object, whatever kind it is.
 
-use objects::{Cause, Kind, Status, meta, selector::Labels};
+use objects::{
+    Cause, Kind, Reason, Status, meta,
+    schema::{self, Message},
+    selector::Labels,
+};
 use serde_json::{Value, json};
 
 use crate::metadata::{address_as, clear, set};
@@ -27,6 +31,11 @@ pub(crate) fn of(kind: &Kind, object: &Value) -> Value {
     }
     debug_assert!(kind.subresources.iter().any(|one| one.name == "scale"));
     scale
+}
+
+/// What a Scale is made of.
+pub(crate) fn message() -> Result<&'static Message, Status> {
+    schema::named("autoscaling/v1", "Scale").ok_or_else(|| Status::new(Reason::InternalError, "Scale is not known"))
 }
 
 /// The object with the replicas, and under the resource version, of a Scale that was sent.

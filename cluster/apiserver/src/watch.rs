@@ -102,7 +102,7 @@ impl Watch {
                     resource_version: String::new(),
                     ..list.clone()
                 };
-                let all = page::page(&state, kind, namespace, &everything)?;
+                let all = page::page(&state, kind, namespace, &everything).map_err(|none| none.status)?;
                 initial.extend(all.items);
                 state.revision
             }
@@ -150,6 +150,11 @@ impl Watch {
             Some(past) => past.revision - 1,
             None => self.revision,
         }
+    }
+
+    /// Whether everything that was there at first was told.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.initial.is_empty() && self.marker.is_none()
     }
 
     pub(crate) async fn next_stored(&mut self) -> Option<Seen> {
