@@ -1,6 +1,6 @@
 //! The client in the same process, which is also what the HTTPS server calls.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use objects::{
     Kind, Reason, Status, kind, meta,
@@ -45,6 +45,8 @@ pub struct Settings {
     pub admission: Vec<Arc<dyn Admission>>,
     /// Of each kind.
     pub event_window: EventWindow,
+    /// A file in which every write is kept before it is acknowledged, and whose objects are there at the start.
+    pub keep: Option<PathBuf>,
 }
 
 /// Which part of an object is read or written; the rest stays as it is.
@@ -105,6 +107,8 @@ pub struct List {
 pub struct WriteOptions {
     /// Everything is checked, nothing is written.
     pub dry_run: bool,
+    /// Who owns the fields that change (`metadata.managedFields`); without, their owners stay as they are.
+    pub manager: Option<String>,
 }
 
 pub(crate) struct Shared {
@@ -136,21 +140,26 @@ impl Api {
     /// An API with nothing in it but the namespaces that every cluster has, acting as the cluster itself.
     ///
     /// # Errors
-    /// What an admission plugin says against one of the namespaces.
+    /// What an admission plugin says against one of the namespaces, or `InternalError` where nothing can be kept.
     pub fn new(settings: Settings) -> Result<Self, Status> {
+        let mut store = Store::new(settings.event_window);
+        let secret = match &settings.keep {
+            Some(file) => store.keep_in(file)?,
+            None => Secret::new()?,
+        };
         let api = Self {
             shared: Arc::new(Shared {
-                store: Store::new(settings.event_window),
+                store,
                 admission: settings.admission,
                 streams: StreamRegistry::default(),
                 events: Events::default(),
-                secret: Secret::new()?,
+                secret,
             }),
             user: Arc::new(User::system("apiserver")),
             link: None,
         };
         for name in NAMESPACES {
-            if let Some(kind) = kind::find("", "v1", "namespaces") {
+            if let Some(kind) = kind::find("", "v1", "namespaces").filter(|kind| api.get(kind, "", name).is_err()) {
                 api.create(kind, "", json!({"metadata": {"name": name}}))?;
             }
         }

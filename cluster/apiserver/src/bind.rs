@@ -72,7 +72,7 @@ impl Api {
             meta::set(&mut new, &["metadata", "annotations", key], value.clone());
         }
         meta::set_condition(&mut new, "PodScheduled", "True", "", "", &now());
-        self.put(&writer, pods, &old, new, options)?;
+        self.put(&writer, pods, &old, new, options.dry_run)?;
         Ok(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}))
     }
 }

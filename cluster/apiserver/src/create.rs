@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     Api, Attempt, Object, Part, Verb, View, WriteOptions,
     metadata::{address, bad, clear, now, random, set},
+    owners::Writing,
     store::{Write, Writer},
     strategy,
 };
@@ -36,7 +37,7 @@ impl Api {
         let base = meta::generate_name(&object).to_owned();
         if !meta::name(&object).is_empty() || base.is_empty() {
             let writer = self.shared.store.writer();
-            return self.create_alone(&writer, kind, object, options);
+            return self.create_alone(&writer, kind, object, &options.owning());
         }
         let mut tries = 0;
         loop {
@@ -44,7 +45,7 @@ impl Api {
             let mut named = object.clone();
             set(&mut named, "name", name::generate(&base, random()));
             let writer = self.shared.store.writer();
-            match self.create_alone(&writer, kind, named, options) {
+            match self.create_alone(&writer, kind, named, &options.owning()) {
                 Err(status) if status.reason == Reason::AlreadyExists && tries < NAMES_TRIED => {}
                 done => return done,
             }
@@ -56,7 +57,7 @@ impl Api {
         writer: &Writer<'_>,
         kind: &'static Kind,
         mut object: Value,
-        options: &WriteOptions,
+        writing: &Writing<'_>,
     ) -> Result<Object, Status> {
         if !meta::resource_version(&object).is_empty() {
             return Err(bad("resourceVersion should not be set on objects to be created"));
@@ -93,13 +94,18 @@ impl Api {
             object: Some(&mut object),
             old: None,
             user: &self.user,
-            dry_run: options.dry_run,
+            dry_run: writing.dry_run,
             store: &View(&self.shared.store),
         })?;
+        let faults = objects::validate::create(kind, &object);
+        if !faults.is_empty() {
+            return Err(Status::invalid(kind, &name, faults));
+        }
+        writing.own(kind, None, &mut object, Part::Main);
         if self.shared.store.get(kind, &namespace, &name).is_some() {
             return Err(Status::already_exists(kind, &name));
         }
-        if options.dry_run {
+        if writing.dry_run {
             return Ok(Arc::new(object));
         }
         set(&mut object, "resourceVersion", writer.next().to_string());

@@ -63,7 +63,16 @@ impl Api {
             return Ok(());
         }
         let new = disrupted(&budget, meta::name(pod))?;
-        self.update_with(kind, namespace, new, Part::Status, &WriteOptions { dry_run })?;
+        self.update_with(
+            kind,
+            namespace,
+            new,
+            Part::Status,
+            &WriteOptions {
+                dry_run,
+                ..WriteOptions::default()
+            },
+        )?;
         Ok(())
     }
 }

@@ -25,8 +25,6 @@ use std::{
     sync::Arc,
 };
 
-use objects::{Status, kind, meta};
-use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_rustls::{
     TlsAcceptor,
@@ -113,12 +111,6 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
-    /// What every cluster has cannot be made.
-    #[error("failed to make the service of the API")]
-    Bootstrap {
-        /// Why.
-        source: Status,
-    },
 }
 
 /// A server that listens.
@@ -158,7 +150,6 @@ impl Server {
         let address = options.listener.local_addr().map_err(listen)?;
         options.listener.set_nonblocking(true).map_err(listen)?;
         let acceptor = acceptor(&options.authority, address.ip())?;
-        bootstrap(&options.api, address).map_err(|source| ServerError::Bootstrap { source })?;
         Ok(Self {
             listener: options.listener,
             address,
@@ -231,47 +222,4 @@ fn acceptor(authority: &Authority, address: IpAddr) -> Result<TlsAcceptor, Serve
         .map_err(tls)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
-}
-
-/// The service by which pods find the API, as every cluster has it.
-fn bootstrap(api: &Api, address: SocketAddr) -> Result<(), Status> {
-    let (Some(services), Some(slices)) = (
-        kind::find("", "v1", "services"),
-        kind::find("discovery.k8s.io", "v1", "endpointslices"),
-    ) else {
-        return Ok(());
-    };
-    let labels = json!({"component": "apiserver", "provider": "kubernetes"});
-    if api.get(services, "default", "kubernetes").is_err() {
-        let service = json!({
-            "metadata": {"name": "kubernetes", "labels": labels},
-            "spec": {
-                "type": "ClusterIP", "clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "ipFamilies": ["IPv4"],
-                "ipFamilyPolicy": "SingleStack",
-                "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": address.port()}],
-            },
-        });
-        api.create(services, "default", service)?;
-    }
-    let mut slice = json!({
-        "metadata": {"name": "kubernetes", "namespace": "default",
-            "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
-        "endpoints": [{"addresses": [address.ip().to_string()], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "protocol": "TCP", "port": address.port()}],
-    });
-    match api.get(slices, "default", "kubernetes") {
-        Ok(old) => {
-            meta::set(
-                &mut slice,
-                &["metadata", "resourceVersion"],
-                meta::resource_version(&old),
-            );
-            api.update(slices, "default", slice, crate::Part::Main)?;
-        }
-        Err(_) => {
-            api.create(slices, "default", slice)?;
-        }
-    }
-    Ok(())
 }

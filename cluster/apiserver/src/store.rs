@@ -8,11 +8,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use objects::{Kind, Status, kind::KINDS};
+use objects::{
+    Kind, Status,
+    kind::{self, KINDS},
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{EventWindow, stored::Stored};
+use crate::{EventWindow, keep::Keep, stored::Stored, token::Secret};
 
 /// Namespace (empty where there is none) and name.
 pub(crate) type Path = (String, String);
@@ -60,6 +63,7 @@ pub(crate) struct Store {
     writer: Mutex<()>,
     recent: Mutex<VecDeque<Arc<Value>>>,
     window: EventWindow,
+    keep: Option<Keep>,
 }
 
 impl State {
@@ -98,7 +102,32 @@ impl Store {
             writer: Mutex::new(()),
             recent: Mutex::new(VecDeque::new()),
             window,
+            keep: None,
         }
+    }
+
+    /// Keeps every write in a file from now on, and takes what is in it.
+    ///
+    /// # Errors
+    /// `InternalError` where the file is of no use.
+    pub(crate) fn keep_in(&mut self, file: &std::path::Path) -> Result<Secret, Status> {
+        let (keep, kept) = Keep::open(file)?;
+        let mut state = self.write();
+        state.revision = state.revision.max(kept.revision);
+        let revision = state.revision;
+        for object in kept.objects {
+            if let Some(kind) = kind::find(&object.group, "v1", &object.plural)
+                && let Some(shelf) = state.shelves.get_mut(&(kind.group, kind.plural))
+            {
+                shelf.objects.insert(object.path, Arc::new(object.stored));
+            }
+        }
+        for shelf in state.shelves.values_mut() {
+            shelf.forgotten = revision;
+        }
+        drop(state);
+        self.keep = Some(keep);
+        Ok(kept.secret)
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -167,6 +196,9 @@ impl Writer<'_> {
         let (Write::Put(value) | Write::Remove(value)) = write;
         let gone = matches!(write, Write::Remove(_));
         let now = Arc::new(Stored::new(self.next(), value));
+        if let Some(keep) = &self.store.keep {
+            keep.write(kind, &path, &now, gone)?;
+        }
         self.remember((*value).clone());
         let mut state = self.store.write();
         state.revision = now.revision;

@@ -26,8 +26,12 @@ const LONGEST: Duration = Duration::from_secs(1 << 32);
 /// Seconds that a token lives where nothing is said.
 const USUAL: i64 = 3600;
 
+/// Bytes of a secret.
+pub(crate) const SECRET: usize = 32;
+
 /// What is signed with.
 pub(crate) struct Secret {
+    bytes: [u8; SECRET],
     sign: EncodingKey,
     check: DecodingKey,
 }
@@ -36,19 +40,24 @@ impl Secret {
     /// # Errors
     /// Where the machine has no randomness.
     pub(crate) fn new() -> Result<Self, Status> {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; SECRET];
         let filled = SystemRandom::new().fill(&mut bytes);
         filled.map_err(|_| Status::new(Reason::InternalError, "no random bytes can be had"))?;
         Ok(Self::of(bytes))
     }
 
-    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+    pub(crate) fn of(bytes: [u8; SECRET]) -> Self {
         // Somebody else in the process may have brought a provider; any does HS256.
         let _other = PROVIDER.install_default();
         Self {
+            bytes,
             sign: EncodingKey::from_secret(&bytes),
             check: DecodingKey::from_secret(&bytes),
         }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; SECRET] {
+        &self.bytes
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     Api, Attempt, Object, Part, Verb, View, WriteOptions,
     metadata::{address, bad, set},
+    owners::Writing,
     scale,
     store::{Write, Writer},
     strategy,
@@ -34,7 +35,7 @@ impl Api {
             let name = meta::name(&object).to_owned();
             let old = self.get(kind, namespace, &name)?;
             let new = scale::applied(kind, &old, &object)?;
-            let new = self.replace(&writer, kind, &old, new, part, options)?;
+            let new = self.replace(&writer, kind, &old, new, part, &options.owning())?;
             return Ok(Arc::new(scale::of(kind, &new)));
         }
         address(kind, namespace, &mut object)?;
@@ -44,7 +45,7 @@ impl Api {
         }
         let Some(stored) = self.shared.store.get(kind, namespace, &name) else {
             if part == Part::Main && strategy::is_made_by_update(kind) && meta::resource_version(&object).is_empty() {
-                return self.create_alone(&writer, kind, object, options);
+                return self.create_alone(&writer, kind, object, &options.owning());
             }
             return Err(Status::not_found(kind, &name));
         };
@@ -56,7 +57,7 @@ impl Api {
             };
             return Err(Status::invalid(kind, &name, vec![cause]));
         }
-        self.replace(&writer, kind, &stored.value(), object, part, options)
+        self.replace(&writer, kind, &stored.value(), object, part, &options.owning())
     }
 
     /// Writes `new`, which says which object it is, in place of `old`.
@@ -67,7 +68,7 @@ impl Api {
         old: &Object,
         mut new: Value,
         part: Part,
-        options: &WriteOptions,
+        writing: &Writing<'_>,
     ) -> Result<Object, Status> {
         let name = meta::name(old);
         let namespace = meta::namespace(old);
@@ -94,11 +95,16 @@ impl Api {
             object: Some(&mut new),
             old: Some(old),
             user: &self.user,
-            dry_run: options.dry_run,
+            dry_run: writing.dry_run,
             store: &View(&self.shared.store),
         })?;
         set(&mut new, "resourceVersion", meta::resource_version(old));
-        self.put(writer, kind, old, new, options)
+        let faults = objects::validate::update(kind, old, &new);
+        if !faults.is_empty() {
+            return Err(Status::invalid(kind, name, faults));
+        }
+        writing.own(kind, Some(old), &mut new, part);
+        self.put(writer, kind, old, new, writing.dry_run)
     }
 
     /// Writes an object that is checked; where nothing holds it any more, it goes.
@@ -108,13 +114,13 @@ impl Api {
         kind: &'static Kind,
         old: &Object,
         mut new: Value,
-        options: &WriteOptions,
+        dry_run: bool,
     ) -> Result<Object, Status> {
         let ends = is_released(kind, old, &new);
         if new == **old && !ends {
             return Ok(old.clone());
         }
-        if options.dry_run {
+        if dry_run {
             return Ok(Arc::new(new));
         }
         set(&mut new, "resourceVersion", writer.next().to_string());

@@ -293,6 +293,52 @@ async fn objects_are_made_read_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_is_applied_belongs_to_who_applied_it() {
+    let cluster = Cluster::start();
+    let apply = [("content-type", "application/apply-patch+yaml")];
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {n: '1'}\n";
+    let one = format!("{MAPS}/a");
+    assert_eq!(
+        cluster.ask("PATCH", &one, &apply, yaml).await.said(),
+        (422, "Invalid".into())
+    );
+    let made = cluster
+        .ask("PATCH", &format!("{one}?fieldManager=first"), &apply, yaml)
+        .await;
+    assert_eq!(made.code, 201);
+    assert_eq!(made.value()["metadata"]["managedFields"][0]["manager"], "first");
+    let again = cluster
+        .ask("PATCH", &format!("{one}?fieldManager=first"), &apply, yaml)
+        .await;
+    assert_eq!((again.code, again.value()), (200, made.value()));
+    let other = yaml.replace("'1'", "'2'");
+    let refused = cluster
+        .ask("PATCH", &format!("{one}?fieldManager=second"), &apply, other.clone())
+        .await;
+    assert_eq!(refused.said(), (409, "Conflict".into()));
+    assert!(refused.value()["message"].as_str().expect("text").contains("first"));
+    let forced = cluster
+        .ask("PATCH", &format!("{one}?fieldManager=second&force=true"), &apply, other)
+        .await;
+    assert_eq!((forced.code, &forced.value()["data"]["n"]), (200, &json!("2")));
+    let merge = [
+        ("content-type", "application/merge-patch+json"),
+        ("user-agent", "third/1.0 (x)"),
+    ];
+    let merged = cluster
+        .ask("PATCH", &one, &merge, "{\"data\": {\"m\": \"3\"}}")
+        .await
+        .value();
+    let managers = merged["metadata"]["managedFields"].as_array().expect("owners").clone();
+    assert!(
+        managers
+            .iter()
+            .any(|one| one["manager"] == "third" && one["operation"] == "Update"),
+        "{managers:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_malformed_is_refused_and_nothing_breaks() {
     let cluster = Cluster::start();
     cluster.json("POST", MAPS, map("a")).await;

@@ -116,6 +116,12 @@ fn drive(kubectl: &Kubectl<'_>) {
         kubectl.ok("get deployment -n x web -o jsonpath={.spec.template.spec.containers[*].image}"),
         "plimsoll/other"
     );
+    kubectl.ok("apply -n x --server-side -f own.yaml");
+    assert!(
+        kubectl
+            .ok("apply -n x --server-side -f own.yaml")
+            .contains("serverside-applied")
+    );
     kubectl.ok("label -n x configmap c tier=front");
     kubectl.ok("annotate -n x configmap c note=it");
     assert!(
@@ -176,6 +182,7 @@ fn every_kubectl_that_is_there_works() {
         std::fs::write(home.path().join("web.yaml"), DEPLOYMENT).expect("written");
         let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: c}\n";
         std::fs::write(home.path().join("map.yaml"), map).expect("written");
+        std::fs::write(home.path().join("own.yaml"), map.replace("name: c", "name: own")).expect("written");
         std::fs::write(home.path().join("typo.yaml"), map.replace("\ndata:", "\ndat:")).expect("written");
         let config = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\n\

@@ -60,17 +60,17 @@ fn status_and_the_rest_are_written_apart() {
     let pods = of("pods");
     let mut object = Value::clone(&api.create(pods, "default", pod("a")).expect("created"));
     object["status"]["phase"] = "Running".into();
-    object["spec"]["priority"] = 7.into();
+    object["spec"]["activeDeadlineSeconds"] = 7.into();
     let written = api
         .update(pods, "default", object.clone(), Part::Status)
         .expect("written");
     assert_eq!(written["status"]["phase"], "Running");
-    assert_eq!(written["spec"].get("priority"), None);
+    assert_eq!(written["spec"].get("activeDeadlineSeconds"), None);
     meta::remove(&mut object, &["metadata", "resourceVersion"]);
     object["status"]["phase"] = "Failed".into();
     let written = api.update(pods, "default", object, Part::Main).expect("written");
     assert_eq!(written["status"]["phase"], "Running");
-    assert_eq!(written["spec"]["priority"], 7);
+    assert_eq!(written["spec"]["activeDeadlineSeconds"], 7);
     assert_eq!(meta::generation(&written), 2);
 }
 
@@ -98,7 +98,10 @@ fn a_stale_write_is_a_conflict_and_an_equal_one_is_none() {
 #[test]
 fn dry_runs_write_nothing() {
     let api = api();
-    let dry = WriteOptions { dry_run: true };
+    let dry = WriteOptions {
+        dry_run: true,
+        ..WriteOptions::default()
+    };
     api.create_with(of("pods"), "default", pod("a"), &dry)
         .expect("would be");
     assert_eq!(

@@ -35,7 +35,9 @@ use super::{
 };
 use crate::User;
 
-/// How long a client may take to say hello, and to send the head of a request.
+/// How long a connection may be idle; longer than clients keep one.
+const IDLE: Duration = Duration::from_secs(120);
+/// How long a client may take to say hello.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long nobody is taken when a connection could not be.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -81,7 +83,7 @@ async fn serve(stream: TcpStream, acceptor: &TlsAcceptor, shared: Arc<Shared>) {
         async move { Ok::<_, Infallible>(handle(&shared, user.as_ref().as_ref(), request).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
     builder
         .http2()
         .timer(TokioTimer::new())

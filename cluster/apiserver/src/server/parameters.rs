@@ -82,6 +82,17 @@ impl Parameters {
         })
     }
 
+    /// Who writes, for `metadata.managedFields`: what is said, or the client's name.
+    pub(crate) fn manager(&self, agent: &str) -> String {
+        let said = self.text("fieldManager");
+        let name = if said.is_empty() {
+            agent.split('/').next().unwrap_or_default()
+        } else {
+            said
+        };
+        name.chars().filter(|c| !c.is_control()).take(128).collect()
+    }
+
     fn selectors(&self, kind: &Kind) -> Result<(Labels, Fields), Status> {
         let labels = Labels::parse(self.text("labelSelector"))
             .map_err(|error| bad(format!("unable to parse requirement: {error}")))?;

@@ -1,7 +1,7 @@
 //! Requests for objects: each verb of a place.
 
 use bytes::Bytes;
-use hyper::HeaderMap;
+use hyper::{HeaderMap, header::USER_AGENT};
 use objects::{Kind, Reason, Status, meta};
 use serde_json::{Value, json};
 
@@ -125,8 +125,14 @@ impl Call<'_> {
     }
 
     fn options(&self) -> Result<WriteOptions, Status> {
+        let agent = self
+            .headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         Ok(WriteOptions {
             dry_run: self.parameters.dry_run()?,
+            manager: Some(self.parameters.manager(agent)),
         })
     }
 
@@ -214,10 +220,15 @@ impl Call<'_> {
             "application/merge-patch+json" => Patch::Merge(json()?),
             "application/strategic-merge-patch+json" => Patch::Strategic(json()?),
             "application/json-patch+json" => Patch::Json(json()?),
+            "application/apply-patch+yaml" => Patch::Apply {
+                object: body::yaml(&self.body)?,
+                manager: self.applier()?,
+                force: self.parameters.flag("force"),
+            },
             _ => {
                 return Err(unknown_type(
                     "application/json-patch+json, application/merge-patch+json, \
-                     application/strategic-merge-patch+json",
+                     application/strategic-merge-patch+json, application/apply-patch+yaml",
                 ));
             }
         };
@@ -226,7 +237,22 @@ impl Call<'_> {
         let patched = self
             .api
             .patch_with(kind, namespace, name, &patch, part, mode, &options)?;
-        self.written(200, &patched.object, part, &patched.warnings)
+        self.written(
+            if patched.created { 201 } else { 200 },
+            &patched.object,
+            part,
+            &patched.warnings,
+        )
+    }
+
+    fn applier(&self) -> Result<String, Status> {
+        match self.parameters.text("fieldManager") {
+            "" => Err(Status::new(
+                Reason::Invalid,
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+            )),
+            name => Ok(name.to_owned()),
+        }
     }
 
     fn delete_options(&self) -> Result<DeleteOptions, Status> {
