@@ -158,3 +158,13 @@ fn pods_on_a_node_that_comes_back_still_take_their_room() {
     lab.run();
     assert_eq!(lab.place("b").as_deref(), Some("n"));
 }
+
+#[test]
+fn a_pod_that_is_taken_back_to_before_it_was_bound_is_placed_again() {
+    let mut lab = Lab::new();
+    lab.node("n", json!({}));
+    lab.try_pod("p", asks(json!({"cpu": "3"}))).unwrap();
+    lab.change_pod("p", json!({"spec": {"nodeName": null}}));
+    lab.try_pod("q", asks(json!({"cpu": "1"}))).unwrap();
+    assert_eq!(lab.place("p").as_deref(), Some("n"));
+}
