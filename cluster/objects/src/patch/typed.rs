@@ -174,6 +174,9 @@ pub(crate) fn compare(message: &'static Message, old: &Value, new: &Value) -> Co
 }
 
 fn compare_at(node: Node, old: Option<&Value>, new: Option<&Value>, at: &mut Vec<Element>, out: &mut Comparison) {
+    if old == new {
+        return;
+    }
     let parts = |value: Option<&Value>| value.map_or(Some(0), |value| node.parts(value).map(|parts| parts.len()));
     let is_leaf = match (parts(old), parts(new)) {
         // Two that are empty differ as a whole: `{}` is not null.
