@@ -4,6 +4,8 @@
 //! merged (`apply`), and what fields there are (`explain`). Everything in them serves one of these.
 //! See <https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3>.
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -161,12 +163,18 @@ impl Document {
         }
         // Before its fields, so that a message within itself would end.
         self.schemas.insert(key.clone(), Value::Null);
-        let properties: Map<_, _> = message
-            .fields
-            .iter()
-            .map(|field| (field.name.to_owned(), self.field(field)))
-            .collect();
+        let mut properties = Map::new();
+        for field in &message.fields {
+            let mut property = self.field(field);
+            if let Some(words) = words::field(field.name).filter(|_| message.object) {
+                property["description"] = words.into();
+            }
+            properties.insert(field.name.into(), property);
+        }
         let mut schema = json!({"type": "object", "properties": properties});
+        if let Some(words) = words::message(message.name) {
+            schema["description"] = words.into();
+        }
         let required: Vec<_> = message
             .fields
             .iter()

@@ -80,7 +80,10 @@ pub fn decode(kind: &Kind, body: &[u8], mode: Mode) -> Result<Decoded, Status> {
 
 /// A JSON body of a message, such as `DeleteOptions`.
 pub fn decode_as(message: &Message, body: &[u8], mode: Mode) -> Result<Decoded, Status> {
-    let (object, doubled) = read(body).map_err(|cause| syntax(message, &cause.to_string(), body))?;
+    let (object, doubled) = read(body).map_err(|cause| match cause.is_eof() {
+        true => syntax(message, "unexpected end of JSON input", body),
+        false => syntax(message, &cause.to_string(), body),
+    })?;
     settle(message, object, doubled, mode)
 }
 
@@ -104,20 +107,9 @@ pub fn settle(message: &Message, mut object: Value, doubled: Vec<FieldFault>, mo
 
 /// An object that a patch has made.
 pub fn settle_patched(message: &Message, mut object: Value, mode: Mode) -> Result<Decoded, Status> {
-    let faults = check_as(message, &object)?;
+    let faults = inspect(message, &object).map_err(|wrong| unfit_patch(&object, &wrong))?;
     if mode == Mode::Strict && !faults.is_empty() {
-        let text = object.to_string();
-        let cause = Cause {
-            reason: "FieldValueInvalid".into(),
-            message: format!("Invalid value: {text:?}: {}", strict(&faults)),
-            field: "patch".into(),
-        };
-        let mut status = Status::new(Reason::Invalid, format!(" \"\" is invalid: patch: {}", cause.message));
-        status.details = Some(Box::new(Details {
-            causes: vec![cause],
-            ..Details::default()
-        }));
-        return Err(status);
+        return Err(unfit_patch(&object, &strict(&faults)));
     }
     prune_as(message, &mut object);
     let warnings = match mode {
@@ -134,19 +126,25 @@ pub fn check(kind: &Kind, object: &Value) -> Result<Vec<FieldFault>, Status> {
 
 /// As [`check`], for any message.
 pub fn check_as(message: &Message, object: &Value) -> Result<Vec<FieldFault>, Status> {
+    inspect(message, object).map_err(|wrong| match object {
+        Value::Object(_) => Status::new(Reason::BadRequest, unfit(message, object, &wrong)),
+        _ => syntax(message, &wrong, object.to_string().as_bytes()),
+    })
+}
+
+/// Unknown fields, or the first value of a wrong type.
+fn inspect(message: &Message, object: &Value) -> Result<Vec<FieldFault>, String> {
     let Value::Object(fields) = object else {
-        let what = format!(
-            "json: cannot unmarshal {} into Go value of type {}.{}",
-            go_kind(object),
-            message.group_version().1,
-            message.short()
-        );
-        return Err(syntax(message, &what, object.to_string().as_bytes()));
+        let (_, version) = message.group_version();
+        let (value, name) = (go_kind(object), message.short());
+        return Err(format!(
+            "json: cannot unmarshal {value} into Go value of type {version}.{name}"
+        ));
     };
     let mut walk = Walk::default();
     walk.message(message, fields);
     match walk.wrong {
-        Some(wrong) => Err(Status::new(Reason::BadRequest, unfit(message, object, &wrong))),
+        Some(wrong) => Err(wrong),
         None => Ok(walk.faults),
     }
 }
@@ -249,6 +247,21 @@ fn unfit(message: &Message, object: &Value, why: &str) -> String {
         "{kind} in version {version:?} cannot be handled as a {}: {why}",
         message.short()
     )
+}
+
+/// That what a patch has made cannot be taken.
+fn unfit_patch(object: &Value, why: &str) -> Status {
+    let cause = Cause {
+        reason: "FieldValueInvalid".into(),
+        message: format!("Invalid value: {:?}: {why}", object.to_string()),
+        field: "patch".into(),
+    };
+    let mut status = Status::new(Reason::Invalid, format!(" \"\" is invalid: patch: {}", cause.message));
+    status.details = Some(Box::new(Details {
+        causes: vec![cause],
+        ..Details::default()
+    }));
+    status
 }
 
 /// That a body is no object at all; it is told by its first bytes.
@@ -493,7 +506,10 @@ mod tests {
                 .contains("(must be of type Deployment): couldn't get version/kind"),
             "{status}"
         );
-        assert!(status.message.ends_with("(7b2261223a)"), "{status}");
+        assert!(
+            status.message.ends_with("unexpected end of JSON input (7b2261223a)"),
+            "{status}"
+        );
     }
 
     #[test]
@@ -521,5 +537,11 @@ mod tests {
             "{status}"
         );
         assert_eq!(status.details.expect("details").causes[0].field, "patch");
+        let status = settle_patched(message, json!({"spec": {"replicas": "x"}}), Mode::Ignore).expect_err("wrong type");
+        assert_eq!(status.reason, Reason::Invalid);
+        assert!(
+            status.message.ends_with("DeploymentSpec.spec.replicas of type int32"),
+            "{status}"
+        );
     }
 }

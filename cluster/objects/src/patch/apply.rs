@@ -18,6 +18,7 @@ use crate::{
     quantity::Quantity,
     schema::{self, Message, Type},
     status::Details,
+    strict,
 };
 
 /// Where kubectl's client-side apply keeps what it applied.
@@ -237,6 +238,7 @@ impl<'a> Application<'a> {
             entry.set = entry.set.minus(&changed).minus(&changes.removed);
         }
         own.set = managed::stripped(own.set);
+        strict::prune_as(self.message, &mut object);
         let unchanged = object == self.live && last.as_ref().is_some_and(|last| last.set == own.set);
         own.time = match last {
             Some(last) if unchanged => last.time,
@@ -358,7 +360,7 @@ mod tests {
     #[test]
     fn what_is_applied_is_owned_and_what_is_no_longer_applied_goes() {
         let spec = json!({"replicas": 1, "paused": true, "template": {"spec": {"containers": [
-            {"name": "c", "image": "i", "ports": [{"containerPort": 80}], "resources": {"limits": {"cpu": "1000m"}}}, {"name": "d"}]}}});
+            {"name": "c", "image": "i", "env": [], "ports": [{"containerPort": 80}], "resources": {"limits": {"cpu": "1000m"}}}, {"name": "d"}]}}});
         let first = applied(None, spec.clone(), &by("x", 1)).expect("new");
         let entries = &first["metadata"]["managedFields"];
         assert_eq!(entries[0]["operation"], "Apply");
