@@ -41,7 +41,12 @@ impl Reconcile for GarbageCollector {
         };
         let mut keys = Vec::new();
         let holds = plan::holds(object);
-        if change.new.is_some() && (holds || !meta::owners(object).is_empty()) {
+        // What belongs to whom it did before needs no look: a change of an owner brings its own.
+        let moved = change
+            .old
+            .as_ref()
+            .is_none_or(|old| meta::owners(old) != meta::owners(object));
+        if change.new.is_some() && (holds || (moved && !meta::owners(object).is_empty())) {
             keys.push((change.kind.plural, meta::uid(object).to_owned()));
         }
         if change.new.is_none() || holds {

@@ -76,6 +76,52 @@ async fn a_rolling_update_never_leaves_its_bounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_is_overtaken_by_the_next_keeps_its_bounds_too() {
+    let cluster = Running::start(&Options::default());
+    cluster.create(deployment(6, "one", rolling(2, 1)));
+    rolled_out(&cluster).await;
+    let (fewest, most) = sampled(&cluster, async {
+        for version in ["two", "three", "four"] {
+            image(&cluster, version);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        rolled_out(&cluster).await;
+    })
+    .await;
+    assert!(fewest >= 5, "{fewest} available");
+    assert!(most <= 8, "{most} pods");
+    let left: Vec<_> = cluster
+        .all("ReplicaSet")
+        .into_iter()
+        .filter(|set| set["spec"]["replicas"] != 0)
+        .collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["spec"]["template"]["spec"]["containers"][0]["image"], "four");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_size_that_changes_in_a_rollout_is_shared_by_its_sets() {
+    let cluster = Running::start(&Options::default());
+    cluster.create(deployment(10, "one", rolling(3, 2)));
+    rolled_out(&cluster).await;
+    cluster.edit("Deployment", "web", Part::Main, |found| {
+        meta::set(found, &["spec", "template", "metadata", "labels", "stuck"], "yes");
+    });
+    let sizes = || -> Vec<i64> {
+        let mut sets = cluster.all("ReplicaSet");
+        sets.sort_by_key(|set| meta::annotation(set, "deployment.kubernetes.io/revision").map(str::to_owned));
+        sets.iter()
+            .filter_map(|set| meta::number(set, &["spec", "replicas"]))
+            .collect()
+    };
+    cluster.until("the rollout is stuck", || sizes() == [8, 5]).await;
+    cluster.edit("Deployment", "web", Part::Main, |found| {
+        meta::set(found, &["spec", "replicas"], 15)
+    });
+    cluster.until("both sets have grown", || sizes() == [11, 7]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_deployment_controller_is_seen_to_leave_the_bounds() {
     let cluster = Running::start(&broken(&["deployment-overshoots-surge"]));
     cluster.create(deployment(6, "one", rolling(1, 0)));
