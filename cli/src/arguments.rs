@@ -92,9 +92,16 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Vec<String>,
     /// What is under test: `bundled`, or `oci:ARGV…` for any OCI runtime, called by the name of its program or as in
-    /// `NAME=oci:ARGV…`; may be repeated.
-    #[arg(long = "subject", value_name = "SUBJECT", default_value = "bundled")]
+    /// `NAME=oci:ARGV…`; `cluster` for the bundled cluster, `kube` for the one behind `--kubeconfig`; may be repeated.
+    /// Unless told: `bundled`, and `cluster` for tests of clusters.
+    #[arg(long = "subject", value_name = "SUBJECT")]
     pub(crate) subjects: Vec<String>,
+    /// Kubeconfig of the cluster that is under test as `kube`. Each case has a namespace of its own there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig (the current one unless told).
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    pub(crate) context: Option<String>,
     /// Put this fault of the specs' `sabotage` into the set-up; tests without it are not selected.
     #[arg(long, value_name = "ID")]
     pub(crate) sabotage: Option<String>,

@@ -28,8 +28,11 @@ use crate::{
     streams::Streams,
 };
 
-/// What a runtime subject can be judged by: the runtime itself, and the host it runs on.
-const OFFERED: [Target; 2] = [Target::Runtime, Target::Host];
+/// What subjects can be judged by: a runtime itself and the host it runs on, and a cluster.
+const OFFERED: [Target; 3] = [Target::Runtime, Target::Cluster, Target::Host];
+
+/// The subjects, unless told: what is in this program.
+const UNLESS_TOLD: [&str; 2] = ["bundled", harness::plan::CLUSTER];
 
 /// Runs the command and tells its errors; answers the exit code.
 pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
@@ -75,10 +78,24 @@ fn asked(selection: &Selection) -> harness::plan::Selection {
 
 /// The subjects of a selection.
 fn subjects(selection: &Selection, own: &Path) -> Result<Vec<harness::subject::Subject>, Error> {
+    use harness::{plan::KUBE, subject::Kube};
     let path = std::env::var("PATH").unwrap_or_default();
     let mut subjects: Vec<harness::subject::Subject> = Vec::new();
-    for text in &selection.subjects {
-        let subject = harness::subject::Subject::parse(text, own, &path)?;
+    let mut asked: Vec<&str> = selection.subjects.iter().map(String::as_str).collect();
+    if asked.is_empty() {
+        asked = match selection.kubeconfig {
+            Some(_) => vec![KUBE],
+            None => UNLESS_TOLD.to_vec(),
+        };
+    }
+    for text in asked {
+        let subject = match &selection.kubeconfig {
+            Some(file) if text == KUBE => harness::subject::Subject::kube(Kube {
+                kubeconfig: std::path::absolute(file).map_err(Error::Own)?,
+                context: selection.context.clone(),
+            }),
+            _ => harness::subject::Subject::parse(text, own, &path)?,
+        };
         if subjects.iter().any(|other| other.name == subject.name) {
             return Err(Error::SameSubject(subject.name));
         }

@@ -5,6 +5,7 @@
 
 mod act;
 mod bandwidth;
+pub(crate) mod cluster;
 pub mod config;
 pub mod container;
 mod evidence;
@@ -22,6 +23,7 @@ use record::{Event, Seen};
 use spec::step::Window;
 use spec::{Check, Spanned, Step};
 
+use self::cluster::{Cluster, Lack};
 use self::container::Container;
 use self::host_process::HostProcess;
 use crate::guard::{HOME, Home, Job};
@@ -46,6 +48,8 @@ pub struct World<'w> {
     pub containers: BTreeMap<String, Container>,
     /// By id.
     pub host_processes: BTreeMap<String, HostProcess>,
+    /// The cluster, in a case of one.
+    pub(crate) cluster: Option<Cluster>,
     /// By id: the samples drawn so far.
     pub samples: BTreeMap<String, Seen>,
     /// The command that the step's action ran.
@@ -132,6 +136,7 @@ pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
         client,
         containers: BTreeMap::new(),
         host_processes: BTreeMap::new(),
+        cluster: None,
         samples: BTreeMap::new(),
         last: None,
         waited: Duration::ZERO,
@@ -156,7 +161,20 @@ impl World<'_> {
 
     fn case(&mut self) {
         let spec = &self.job.case.spec;
-        if let Some(missing) = self.missing(&spec.requires) {
+        // What a cluster must be is seen when it is there; what the host must be, before.
+        let (later, now): (Vec<_>, Vec<_>) = spec.requires.iter().cloned().partition(requires::is_of_cluster);
+        if let Some(missing) = self.missing(&now) {
+            return self.unmet(None, None, missing);
+        }
+        if self.job.case.header.target == "cluster" {
+            match self.raise() {
+                Ok(None) => {}
+                Ok(Some(missing)) => return self.unmet(None, None, missing),
+                Err(why) => return self.broken("setup", 0, Stuck::Host(why)),
+            }
+        }
+        if let Some(missing) = self.missing(&later) {
+            self.lower();
             return self.unmet(None, None, missing);
         }
         let proving = self.job.case.header.proving;
@@ -168,7 +186,94 @@ impl World<'_> {
             self.phase("onFailure", &spec.on_failure);
         }
         self.phase("teardown", &spec.teardown);
+        self.lower();
         self.disobedience();
+    }
+
+    /// Starts or reaches the case's cluster. Answers what is missing, if it cannot be had here.
+    fn raise(&mut self) -> Result<Option<Missing>, String> {
+        let start = Instant::now();
+        let up = Cluster::up(self.job, self.home);
+        self.waited += start.elapsed();
+        let t1 = self.now();
+        let event = Event::Act {
+            case: self.id(),
+            what: "cluster up".into(),
+            code: None,
+            stdout: String::new(),
+            stderr: String::new(),
+            t0: t1 - start.elapsed().as_secs_f64() * 1e3,
+            t1,
+        };
+        (self.emit)(event);
+        let missing = |requirement: &str, seen: String| Missing {
+            requirement: requirement.into(),
+            seen,
+            fault: false,
+        };
+        match up {
+            Ok(cluster) => {
+                let own = cluster.is_own();
+                self.cluster = Some(cluster);
+                let spec = &self.job.case.spec;
+                let faulty = crate::plan::steps(spec).any(|step| {
+                    let node = step.action.as_ref().and_then(spec::Action::node);
+                    node.is_some()
+                });
+                let broken = spec.cluster.as_ref().is_some_and(|cluster| !cluster.faults.is_empty())
+                    || self.job.case.header.fault.is_some();
+                if !own && (faulty || broken) {
+                    self.lower();
+                    let seen = "others use this cluster, too: its nodes are not the test's to change";
+                    return Ok(Some(missing("cluster faults: true", seen.into())));
+                }
+                Ok(None)
+            }
+            Err(Lack::Unmet { requirement, seen }) => Ok(Some(missing(&requirement, seen))),
+            Err(Lack::Broken(why)) => {
+                self.log_of_cluster();
+                Err(why)
+            }
+        }
+    }
+
+    /// What a cluster complained that did not come up.
+    fn log_of_cluster(&mut self) {
+        let text = observe::output::text(std::path::Path::new(&format!("{HOME}/tmp/cluster.log")));
+        if !text.is_empty() {
+            let event = Event::Evidence {
+                case: self.id(),
+                name: "cluster.log".into(),
+                text,
+            };
+            (self.emit)(event);
+        }
+    }
+
+    /// Removes what the case made in a cluster that lives on.
+    fn lower(&mut self) {
+        let within = self
+            .job
+            .case
+            .spec
+            .timeouts
+            .teardown
+            .map_or(Duration::from_secs(10), |t| t.0);
+        let start = Instant::now();
+        let left = self
+            .cluster
+            .as_mut()
+            .map(|cluster| cluster.clean(within))
+            .unwrap_or_default();
+        self.waited += start.elapsed();
+        if !left.is_empty() {
+            let event = Event::Evidence {
+                case: self.id(),
+                name: "leftover".into(),
+                text: left.join("\n"),
+            };
+            (self.emit)(event);
+        }
     }
 
     /// What the saboteur says that it changed.
@@ -383,6 +488,7 @@ impl World<'_> {
 
     fn look(&mut self, checks: &[Spanned<Check>]) -> BTreeMap<String, Seen> {
         self.reap();
+        self.cluster.iter_mut().for_each(Cluster::look_anew);
         checks
             .iter()
             .map(|check| (check.id.value.clone(), observe::look(check, self)))

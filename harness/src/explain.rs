@@ -165,7 +165,9 @@ impl<'a> Table<'a> {
         };
         for workload in case.spec.workloads.keys() {
             let Some(config) = facts.config(workload) else {
-                table.unasked.push(workload);
+                if !matches!(case.spec.workloads[workload].value, spec::Workload::Object(_)) {
+                    table.unasked.push(workload);
+                }
                 continue;
             };
             let matter = Matter {

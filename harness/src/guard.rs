@@ -110,6 +110,9 @@ fn one(text: &str, hierarchies: &mut Option<Vec<cgroup::Hierarchy>>) -> Ended {
         Ok(job) => job,
         Err(error) => return Ended::Outside(closed(Err(Error::Job { source: error.into() }), Vec::new())),
     };
+    if job.subject.kube.is_some() {
+        return elsewhere(&job);
+    }
     let cgroups = match hierarchies.take().map_or_else(cgroup::host, Ok) {
         Ok(all) => cgroup::Subtree::create(hierarchies.insert(all), &job.token, job.limits),
         Err(error) => Err(error),
@@ -140,6 +143,56 @@ fn one(text: &str, hierarchies: &mut Option<Vec<cgroup::Hierarchy>>) -> Ended {
     };
     let leftovers = cgroups.remove(Duration::from_secs(5));
     Ended::Outside(closed(ended, leftovers))
+}
+
+/// A case on a cluster that is not of this machine: nothing of it runs here, and it needs the network. A second process
+/// runs it, so that a deadline can end it.
+fn elsewhere(job: &Job) -> Ended {
+    match fork(0, None) {
+        Err(source) => Ended::Outside(closed(Err(Error::Fork { source }), Vec::new())),
+        Ok(Forked::Child) => {
+            // Without its harness nobody would hear of it; the namespace is then removed by the next run that has it.
+            let _alone = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+            drive_case(
+                job,
+                &Home {
+                    cgroups: Vec::new(),
+                    no_cgroups: Some("the cluster is not of this machine".into()),
+                    work: job.work.clone(),
+                    by_root: rustix::process::geteuid().is_root(),
+                },
+            );
+            Ended::Inside(0)
+        }
+        Ok(Forked::Parent { pidfd, .. }) => {
+            let stdin = io::stdin();
+            let bounds = Bounds {
+                until: stdin.as_fd(),
+                reached: "the harness is gone",
+                deadline: Some(job.deadline),
+            };
+            let ended = await_end(&bounds, None, &pidfd);
+            let leftovers = match &ended {
+                Ok(None) => Vec::new(),
+                _ => drive::cluster::remove(job),
+            };
+            Ended::Outside(closed(ended, leftovers))
+        }
+    }
+}
+
+fn drive_case(job: &Job, home: &Home) {
+    let start = Instant::now();
+    let mut emit = |event| write_line(&Line::Event(Box::new(event)));
+    let waited = drive::run(job, home, &mut emit);
+    // The kernel ends this namespace only after everything in it, and what is frozen does not die.
+    for hierarchy in &home.cgroups {
+        cgroup::thaw(&hierarchy.mount);
+    }
+    write_line(&Line::Done {
+        took: start.elapsed(),
+        waited,
+    });
 }
 
 fn closed(ended: Result<Option<String>, Error>, leftovers: Vec<String>) -> i32 {
@@ -262,10 +315,10 @@ fn watch(
     }
     rustix::io::write(&go, b"1").map_err(inside("let the case begin"))?;
     drop(go);
-    await_end(bounds, cgroups, pidfd)
+    await_end(bounds, Some(cgroups), pidfd)
 }
 
-fn await_end(bounds: &Bounds<'_>, cgroups: &cgroup::Subtree, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
+fn await_end(bounds: &Bounds<'_>, cgroups: Option<&cgroup::Subtree>, pidfd: &OwnedFd) -> Result<Option<String>, Error> {
     let end = bounds.deadline.map(|deadline| (Instant::now() + deadline, deadline));
     let mut reason = None;
     loop {
@@ -289,7 +342,7 @@ fn await_end(bounds: &Bounds<'_>, cgroups: &cgroup::Subtree, pidfd: &OwnedFd) ->
         let _gone = pidfd_send_signal(pidfd, Signal::KILL);
         // On version 1 a frozen process dies when it is thawed, and PID 1 waits for it.
         while !wait::readable(&[pidfd.as_fd()], Some(THAW_EVERY))[0] {
-            cgroups.thaw();
+            cgroups.iter().for_each(|cgroups| cgroups.thaw());
         }
         break;
     }
@@ -325,17 +378,7 @@ fn init(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> i32 {
     };
     match prepare(&ground, cgroups, ready, &needs) {
         Ok(home) => {
-            let start = Instant::now();
-            let mut emit = |event| write_line(&Line::Event(Box::new(event)));
-            let waited = drive::run(job, &home, &mut emit);
-            // The kernel ends this namespace only after everything in it, and what is frozen does not die.
-            for hierarchy in &home.cgroups {
-                cgroup::thaw(&hierarchy.mount);
-            }
-            write_line(&Line::Done {
-                took: start.elapsed(),
-                waited,
-            });
+            drive_case(job, &home);
             0
         }
         Err(error) => {

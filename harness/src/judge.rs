@@ -12,8 +12,11 @@ pub mod matcher;
 mod mounts;
 mod namespace;
 mod network;
+mod object;
 mod output;
-mod path;
+pub(crate) mod path;
+mod placement;
+mod pod;
 mod process;
 mod report;
 mod state;
@@ -53,6 +56,12 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
         | Seen::Cgroup { .. }
         | Seen::Network { .. }
         | Seen::File { .. }
+        | Seen::Placement { .. }
+        | Seen::Pods { .. }
+        | Seen::Object { .. }
+        | Seen::Events { .. }
+        | Seen::Replicas { .. }
+        | Seen::Logs { .. }
         | Seen::Samples { .. } => {}
     }
     let on = check.on.as_ref().map(|on| on.value.as_str());
@@ -68,6 +77,14 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
         Subject::Network(want) => network::judge(want, seen),
         Subject::File(want) => file::judge(want, seen),
         Subject::Statistic(which, want) => statistic::judge(*which, want, seen),
+        Subject::Placement(want) => placement::judge(want, on, seen),
+        Subject::Pod(want) => pod::judge(want, on, seen),
+        Subject::Ready(want) => pod::ready(want, on, seen),
+        Subject::Object(want) => object::judge(want, on, seen),
+        Subject::Exists(want) => object::exists(*want, on, seen),
+        Subject::Events(want) => object::events(want, seen),
+        Subject::Replicas(want) => object::replicas(want, on, seen),
+        Subject::Logs(want) => object::logs(want, on, seen),
     };
     match verdict {
         Some(Verdict::Fail { want, got, because }) => Verdict::Fail {
@@ -155,7 +172,30 @@ fn kind(seen: &Seen) -> &'static str {
         Seen::Network { .. } => "a network",
         Seen::File { .. } => "a file",
         Seen::Samples { .. } => "samples",
+        Seen::Placement { .. } => "a placement",
+        Seen::Pods { .. } => "pods",
+        Seen::Object { .. } => "an object",
+        Seen::Events { .. } => "events",
+        Seen::Replicas { .. } => "replicas",
+        Seen::Logs { .. } => "logs",
         Seen::Absent { .. } => "nothing",
         Seen::Unmeasured { .. } => "nothing that could be measured",
     }
+}
+
+/// A check from JSON as a person writes it: what bears a place in a file gets one.
+#[cfg(test)]
+fn placed<T: serde::de::DeserializeOwned>(mut json: serde_json::Value) -> T {
+    use serde_json::{Value, json};
+    let at = |value: &Value| json!({"at": {"line": 0, "column": 0}, "value": value});
+    for (key, value) in json.as_object_mut().into_iter().flatten() {
+        match (key.as_str(), &mut *value) {
+            ("sameNodeAs" | "apartFrom", _) => *value = at(value),
+            ("nodeIn" | "notOn" | "preempted", Value::Array(list)) => {
+                list.iter_mut().for_each(|element| *element = at(element));
+            }
+            _ => {}
+        }
+    }
+    serde_json::from_value(json).expect("the test writes a check")
 }

@@ -1,6 +1,7 @@
 //! Looking: each check's raw facts, from inside without being there and from outside, never from the subject alone.
 
 pub mod cgroup;
+mod cluster;
 pub mod exit;
 pub mod file;
 pub(crate) mod load;
@@ -30,6 +31,9 @@ pub enum Target<'a> {
 
 /// One look for one check.
 pub fn look(check: &Check, world: &mut World<'_>) -> Seen {
+    if check.subject.is_of_cluster() {
+        return cluster::look(check, world);
+    }
     let name = check.on.as_ref().map(|on| on.value.as_str());
     let target = match name {
         None => None,

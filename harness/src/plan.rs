@@ -93,6 +93,15 @@ pub struct Plan {
 /// Name of the subject of tests of the host itself.
 pub const HOST: &str = "host";
 
+/// Name of the bundled cluster as a subject.
+pub const CLUSTER: &str = "cluster";
+
+/// Name of a cluster behind a kubeconfig as a subject.
+pub const KUBE: &str = "kube";
+
+/// The subjects that are clusters; every other one is a runtime.
+pub const CLUSTERS: [&str; 2] = [CLUSTER, KUBE];
+
 /// Makes the cases of specs. A test that is for a runtime makes one case of each variant and subject; one that is for
 /// the host only makes one case of each variant.
 ///
@@ -183,14 +192,19 @@ fn expand_file(
 /// The subjects on which a test runs, and as what.
 pub(crate) fn seats<'s>(test: &Test, subjects: &'s [String], offered: &[Target]) -> Vec<(&'s str, Target)> {
     let wanted = |target| offered.contains(&target) && test.targets.iter().any(|t| t.value == target);
-    if wanted(Target::Runtime) {
-        subjects.iter().map(|name| (name.as_str(), Target::Runtime)).collect()
-    } else if wanted(Target::Cluster) {
-        subjects.iter().map(|name| (name.as_str(), Target::Cluster)).collect()
-    } else if wanted(Target::Host) {
+    let seats: Vec<_> = subjects
+        .iter()
+        .map(|name| {
+            let is_cluster = CLUSTERS.contains(&name.as_str());
+            let target = if is_cluster { Target::Cluster } else { Target::Runtime };
+            (name.as_str(), target)
+        })
+        .filter(|(_, target)| wanted(*target))
+        .collect();
+    if wanted(Target::Host) && !wanted(Target::Runtime) && !wanted(Target::Cluster) {
         vec![(HOST, Target::Host)]
     } else {
-        Vec::new()
+        seats
     }
 }
 
@@ -225,7 +239,11 @@ fn injected(test: &Test, sabotage: Option<&str>, file: &str) -> Result<Option<St
     let Some(inject) = sabotage.and_then(|s| s.inject.as_ref()) else {
         return Ok(None);
     };
-    let name = &inject.runtime;
+    let name = match inject {
+        spec::Inject::Runtime(name) => name,
+        // The cluster knows its own faults.
+        spec::Inject::Cluster(name) => return Ok(Some(name.value.clone())),
+    };
     if saboteur::find(&name.value).is_some() {
         return Ok(Some(name.value.clone()));
     }

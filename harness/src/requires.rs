@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::thread::UnshareFlags;
 use serde_json::{Value, json};
-use spec::requirement::{CgroupRequirement, NamespaceKind, Release};
+use spec::requirement::{CgroupRequirement, ClusterRequirement, NamespaceKind, Release, SchedulerFeature};
 use spec::{Matcher, Requirement};
 use sys::fork::{Forked, exit_now, fork};
 
@@ -128,8 +128,114 @@ pub fn probe(requirement: &Requirement, world: &World<'_>) -> Probed {
                 ((count > 0) == *wanted, seen)
             }),
         ),
+        Requirement::Cluster(wanted) => answered(cluster_words(wanted), cluster(wanted, world)),
+        Requirement::Scheduler(SchedulerFeature::Explain) => {
+            let answer = match &world.cluster {
+                None => Ok((false, "a runtime has no scheduler".into())),
+                Some(cluster) => Ok(explains(cluster.extension.as_ref())),
+            };
+            answered("scheduler: explain".into(), answer)
+        }
         Requirement::Any(all) => any_of(all.iter().map(|one| probe(one, world)).collect()),
     }
+}
+
+/// Whether it is seen only when a cluster is there.
+pub(crate) fn is_of_cluster(requirement: &Requirement) -> bool {
+    match requirement {
+        Requirement::Cluster(_) | Requirement::Scheduler(_) => true,
+        Requirement::Any(any) => any.iter().any(is_of_cluster),
+        _ => false,
+    }
+}
+
+fn cluster_words(wanted: &ClusterRequirement) -> String {
+    let ClusterRequirement {
+        nodes,
+        dns,
+        kubernetes,
+        faults,
+    } = wanted;
+    let mut words: Vec<String> = nodes.iter().map(|nodes| format!("nodes {nodes}")).collect();
+    words.extend(dns.map(|dns| format!("dns: {dns}")));
+    words.extend(kubernetes.iter().map(|release| format!("kubernetes {release}")));
+    words.extend(faults.map(|faults| format!("faults: {faults}")));
+    format!("cluster {}", words.join(", "))
+}
+
+fn explains(extension: Option<&Value>) -> (bool, String) {
+    match extension {
+        Some(_) => (true, "the cluster serves /plimsoll/v1/explain".into()),
+        None => (
+            false,
+            "the cluster serves no /plimsoll/v1: its scheduler tells no verdicts by node".into(),
+        ),
+    }
+}
+
+fn cluster(wanted: &ClusterRequirement, world: &World<'_>) -> Answer {
+    let Some(cluster) = &world.cluster else {
+        return Ok((false, "the subject is a runtime".into()));
+    };
+    let ask = |path: &str| cluster.client.list(path).map_err(|error| crate::chain(&error));
+    let nodes = wanted
+        .nodes
+        .iter()
+        .map(|matcher| takers(matcher, &ask("/api/v1/nodes")?));
+    let dns = wanted.dns.iter().map(|wanted| resolver(*wanted, &ask(DNS)?));
+    let release = wanted.kubernetes.iter().map(|wanted| {
+        let version = cluster.client.get("/version").map_err(|error| crate::chain(&error))?;
+        of_kubernetes(wanted, version["gitVersion"].as_str().unwrap_or_default())
+    });
+    let faults = wanted.faults.iter().map(|wanted| {
+        Ok(match cluster.is_own() {
+            true => (*wanted, "the cluster is the case's own".to_owned()),
+            false => (!*wanted, "others use this cluster, too".to_owned()),
+        })
+    });
+    all_of(nodes.chain(dns).chain(release).chain(faults))
+}
+
+/// Where the resolver of a cluster is a service.
+const DNS: &str = "/api/v1/namespaces/kube-system/services?labelSelector=k8s-app%3Dkube-dns";
+
+/// Nodes that are ready and take pods.
+fn takers(wanted: &Matcher, nodes: &[Value]) -> Answer {
+    let conditions = |node: &Value| node["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let ready = |node: &&Value| {
+        conditions(node)
+            .iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    };
+    let open = |node: &&Value| node["spec"]["unschedulable"] != true;
+    let count = nodes.iter().filter(ready).filter(open).count();
+    let seen = format!("{count} of {} nodes are ready and take pods", nodes.len());
+    match holds(wanted, Some(&json!(count)), Unit::Plain) {
+        Finding::Holds => Ok((true, seen)),
+        Finding::Misses => Ok((false, seen)),
+        Finding::Unfit(why) => Err(why),
+    }
+}
+
+fn resolver(wanted: bool, services: &[Value]) -> Answer {
+    Ok(match services {
+        [] => (
+            !wanted,
+            "kube-system has no service with the label k8s-app=kube-dns".into(),
+        ),
+        [first, ..] => {
+            let name = first["metadata"]["name"].as_str().unwrap_or_default();
+            (wanted, format!("service {name} of kube-system resolves names"))
+        }
+    })
+}
+
+fn of_kubernetes(wanted: &str, version: &str) -> Answer {
+    let release = Release::parse(wanted).ok_or_else(|| format!("`{wanted}` is not a release"))?;
+    let number = version.trim_start_matches('v');
+    let included = release.includes(number);
+    let included = included.ok_or_else(|| format!("`{wanted}` and `{version}` cannot be compared"))?;
+    Ok((included, format!("the cluster says {version}")))
 }
 
 /// The first that is not met or that nobody can tell; what was seen of all, if all are met.
@@ -712,6 +818,36 @@ mod tests {
             ]),
             "`memory` is on version 1 at /sys/fs/cgroup/memory; swap is accounted",
         );
+    }
+
+    #[test]
+    fn nodes_that_take_pods() {
+        let node = |ready: &str, cordoned: bool| json!({"spec": {"unschedulable": cordoned}, "status": {"conditions": [{"type": "Ready", "status": ready}]}});
+        let nodes = [node("True", false), node("True", true), node("Unknown", false)];
+        met(takers(&Matcher::eq(1), &nodes), "1 of 3 nodes are ready and take pods");
+        unmet(takers(&Matcher::eq(2), &nodes), "1 of 3 nodes are ready and take pods");
+        unknown(takers(&Matcher(vec![spec::Op::Gt("tall".into())]), &nodes), "tall");
+    }
+
+    #[test]
+    fn releases_of_kubernetes() {
+        met(of_kubernetes(">=1.30", "v1.33.2+k3s1"), "the cluster says v1.33.2+k3s1");
+        unmet(of_kubernetes("<1.30", "v1.33.2"), "the cluster says v1.33.2");
+        unknown(of_kubernetes(">=1.30", "garbage"), "cannot be compared");
+    }
+
+    #[test]
+    fn resolvers_and_explanations() {
+        let service = json!({"metadata": {"name": "kube-dns"}});
+        met(
+            resolver(true, &[service]),
+            "service kube-dns of kube-system resolves names",
+        );
+        unmet(
+            resolver(true, &[]),
+            "kube-system has no service with the label k8s-app=kube-dns",
+        );
+        assert!(explains(Some(&json!({}))).0 && !explains(None).0);
     }
 
     #[test]

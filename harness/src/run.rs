@@ -258,6 +258,20 @@ fn run_in(
 }
 
 fn info(subject: &Subject) -> SubjectInfo {
+    if let Some(kube) = &subject.kube {
+        return SubjectInfo {
+            name: subject.name.clone(),
+            argv: subject.argv.clone(),
+            version: crate::drive::cluster::version(kube).unwrap_or_else(|error| error),
+        };
+    }
+    if subject.is_cluster() {
+        return SubjectInfo {
+            name: subject.name.clone(),
+            argv: subject.argv.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+    }
     let nowhere = Path::new("/dev/null");
     let version = oci_runtime_client::Client::new(&subject.argv, nowhere, nowhere, Duration::from_secs(5)).version();
     SubjectInfo {

@@ -1,30 +1,49 @@
-//! What is under test: an argument vector.
+//! What is under test: the argument vector of a runtime, the bundled cluster, or a cluster behind a kubeconfig.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::plan::{CLUSTER, CLUSTERS, HOST, KUBE};
 
 /// A subject on its command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// `bundled`, the file name of the program, or the name that was given with it.
     pub name: String,
-    /// Program and leading arguments.
+    /// Program and leading arguments; of a cluster behind a kubeconfig, how it was named.
     pub argv: Vec<String>,
+    /// The cluster behind a kubeconfig that it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube: Option<Kube>,
+}
+
+/// A cluster behind a kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kube {
+    /// The file, absolute.
+    pub kubeconfig: PathBuf,
+    /// The context, if not the current one.
+    pub context: Option<String>,
 }
 
 /// Why a `--subject` is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Neither `bundled` nor `oci:…`.
-    #[error("unknown subject `{0}`: expected `bundled`, `oci:ARGV…` or `NAME=oci:ARGV…`")]
+    #[error("unknown subject `{0}`: expected `bundled`, `oci:ARGV…`, `NAME=oci:ARGV…`, `cluster` or `kube`")]
     Unknown(String),
     /// The name in front of `=` cannot be part of the id of a case.
-    #[error("`{0}` cannot name a subject: expected letters, digits, `-`, `_` and `.`, but not `host`")]
+    #[error(
+        "`{0}` cannot name a subject: expected letters, digits, `-`, `_` and `.`, but not `host`, `cluster` or `kube`"
+    )]
     Name(String),
     /// `oci:` and nothing behind it.
     #[error("`oci:` names no runtime: expected `oci:ARGV…`, such as `oci:runc`")]
     Empty,
+    /// Nobody said which cluster.
+    #[error("subject `kube` needs `--kubeconfig FILE`")]
+    NoKubeconfig,
     /// A quote is not closed.
     #[error("a quote in `{0}` is not closed")]
     Quote(String),
@@ -34,17 +53,24 @@ pub enum ParseError {
 }
 
 impl Subject {
-    /// Reads `bundled`, `oci:ARGV…` or `NAME=oci:ARGV…`, words split as a shell does. `own` is this program's executable, `path` the
-    /// value of `PATH`.
+    /// Reads `bundled`, `cluster`, `oci:ARGV…` or `NAME=oci:ARGV…`, words split as a shell does. `own` is this program's
+    /// executable, `path` the value of `PATH`.
     ///
     /// # Errors
     /// [`ParseError`].
     pub fn parse(text: &str, own: &Path, path: &str) -> Result<Self, ParseError> {
-        if text == "bundled" {
-            return Ok(Self {
-                name: text.into(),
-                argv: vec![own.display().to_string(), "oci".into()],
-            });
+        let own_verb = |words: &[&str]| Self {
+            name: text.into(),
+            argv: std::iter::once(own.display().to_string())
+                .chain(words.iter().map(|word| (*word).to_owned()))
+                .collect(),
+            kube: None,
+        };
+        match text {
+            "bundled" => return Ok(own_verb(&["oci"])),
+            CLUSTER => return Ok(own_verb(&["cluster", "serve"])),
+            KUBE => return Err(ParseError::NoKubeconfig),
+            _ => {}
         }
         let (given, rest) = match text.split_once("=oci:") {
             Some((name, _)) if !name.starts_with("oci:") => (Some(name), &text[name.len() + 1..]),
@@ -55,7 +81,7 @@ impl Subject {
             .ok_or_else(|| ParseError::Unknown(text.into()))?;
         if let Some(name) = given {
             let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if name.is_empty() || !name.chars().all(fits) || name == crate::plan::HOST {
+            if name.is_empty() || !name.chars().all(fits) || name == HOST || CLUSTERS.contains(&name) {
                 return Err(ParseError::Name(name.into()));
             }
         }
@@ -63,7 +89,28 @@ impl Subject {
         let program = argv.first_mut().ok_or(ParseError::Empty)?;
         *program = found(program, path).ok_or_else(|| ParseError::NotFound(program.clone()))?;
         let name = given.unwrap_or_else(|| name(&argv)).to_owned();
-        Ok(Self { name, argv })
+        if CLUSTERS.contains(&name.as_str()) {
+            return Err(ParseError::Name(name));
+        }
+        Ok(Self { name, argv, kube: None })
+    }
+
+    /// The cluster behind a kubeconfig.
+    pub fn kube(kube: Kube) -> Self {
+        let mut argv = vec!["--kubeconfig".to_owned(), kube.kubeconfig.display().to_string()];
+        if let Some(context) = &kube.context {
+            argv.extend(["--context".to_owned(), context.clone()]);
+        }
+        Self {
+            name: KUBE.into(),
+            argv,
+            kube: Some(kube),
+        }
+    }
+
+    /// Whether it is a cluster.
+    pub fn is_cluster(&self) -> bool {
+        CLUSTERS.contains(&self.name.as_str())
     }
 }
 
@@ -84,10 +131,14 @@ fn name(argv: &[String]) -> &str {
 impl Subject {
     /// The same subject behind the saboteur: it disobeys in one way, and what it changed is written down.
     pub(crate) fn disobeying(self, fault: &str, own: &Path) -> Self {
+        // The bundled cluster is told of its faults in its configuration.
+        if self.is_cluster() {
+            return self;
+        }
         let mut argv = vec![own.display().to_string()];
         argv.extend(["saboteur", "--fault", fault, "--log", crate::drive::FAULT_LOG, "--"].map(str::to_owned));
-        argv.extend(self.argv);
-        Self { name: self.name, argv }
+        argv.extend(self.argv.iter().cloned());
+        Self { argv, ..self }
     }
 }
 

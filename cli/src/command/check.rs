@@ -24,7 +24,8 @@ pub(super) fn check(check: &Check, streams: &mut Streams) -> Result<u8, Error> {
         return Ok(0);
     }
     let files = discover(&check.paths)?;
-    match plan::expand(&files, &plan::Selection::default(), &["bundled".to_owned()], &OFFERED) {
+    let subjects = super::UNLESS_TOLD.map(str::to_owned);
+    match plan::expand(&files, &plan::Selection::default(), &subjects, &OFFERED) {
         Err(faults) => {
             complain(&faults, &files, streams);
             Ok(2)

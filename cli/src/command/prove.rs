@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
     let own = std::env::current_exe().map_err(Error::Own)?;
-    let subjects = subjects(&prove.selection, &own)?;
+    let mut subjects = subjects(&prove.selection, &own)?;
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
     let files = harness::discover::discover(&prove.selection.paths)?;
     let breadth = if prove.all_faults { Breadth::All } else { Breadth::Own };
@@ -36,6 +36,7 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
         streams.err("nothing selected");
         return Ok(4);
     }
+    run::used_only(&mut subjects, &plan.cases);
     run::collect_garbage(state, streams);
     let store = Store::open(state, &own, &subjects)?;
     let known = if prove.afresh {

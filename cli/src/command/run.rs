@@ -78,12 +78,13 @@ pub(super) fn drive(
     streams: &mut Streams,
 ) -> Result<ControlFlow<u8, Driven>, Error> {
     let own = std::env::current_exe().map_err(Error::Own)?;
-    let subjects = subjects(selection, &own)?;
+    let mut subjects = subjects(selection, &own)?;
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
     let Some((plan, files)) = planned(selection, &names, streams)? else {
         return Ok(ControlFlow::Break(2));
     };
     let mut cases = plan.cases;
+    used_only(&mut subjects, &cases);
     if cases.is_empty() {
         streams.err(&format!(
             "nothing selected: {} not asked for or not for this subject",
@@ -170,6 +171,13 @@ pub(super) fn drive(
         events,
         record,
     }))
+}
+
+/// Leaves out the subjects that no case is for. A case of the host itself has the first.
+pub(super) fn used_only(subjects: &mut Vec<harness::subject::Subject>, cases: &[Case]) {
+    let is_used = |name: &str| cases.iter().any(|case| case.header.subject == name);
+    let mut for_host = is_used(harness::plan::HOST);
+    subjects.retain(|subject| is_used(&subject.name) || std::mem::take(&mut for_host));
 }
 
 /// What is known of the checks' ability to fail, without running anything for it.

@@ -8,8 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::{Matcher, Requirement, Spanned, requirement::NamespaceKind};
 
 pub mod cgroup;
+pub mod object;
+pub mod placement;
+pub mod pod;
 
 pub use cgroup::CGROUP_KEYS;
+pub use object::{EventsCheck, ReplicasCheck};
+pub use placement::{PlacementCheck, Skew, Unschedulable};
+pub use pod::{ConditionCheck, ContainerCheck, LastCheck, LogsCheck, PodCheck};
 
 /// One expectation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,7 +24,7 @@ pub use cgroup::CGROUP_KEYS;
 pub struct Check {
     /// Name in reports and filters (`test.case.check`), unique in the spec.
     pub id: Spanned<String>,
-    /// What is looked at: a workload or `host`; left out, the outcome of the step's own action.
+    /// What is looked at: a workload, `host` or `node/NAME`; left out, the outcome of the step's own action.
     pub on: Option<Spanned<String>>,
     /// The sample that a statistic is of.
     pub sample: Option<Spanned<String>>,
@@ -55,6 +61,22 @@ pub enum Subject {
     File(FileCheck),
     /// A statistic of a sample.
     Statistic(Statistic, Matcher),
+    /// Where the pods of a workload are, and why.
+    Placement(Box<PlacementCheck>),
+    /// The status of the pods of a workload.
+    Pod(Box<PodCheck>),
+    /// The object itself: dotted paths or JSON pointers into it.
+    Object(BTreeMap<String, Matcher>),
+    /// Whether the object is there.
+    Exists(bool),
+    /// Events about a workload.
+    Events(EventsCheck),
+    /// Counts of replicas.
+    Replicas(Box<ReplicasCheck>),
+    /// How many pods of a workload are ready.
+    Ready(Matcher),
+    /// What the containers of its pods wrote.
+    Logs(LogsCheck),
 }
 
 /// A statistic of a sample.
@@ -89,7 +111,35 @@ impl Subject {
             Self::Statistic(Statistic::P50, _) => "p50",
             Self::Statistic(Statistic::P95, _) => "p95",
             Self::Statistic(Statistic::P99, _) => "p99",
+            Self::Placement(_) => "placement",
+            Self::Pod(_) => "pod",
+            Self::Object(_) => "object",
+            Self::Exists(_) => "exists",
+            Self::Events(_) => "events",
+            Self::Replicas(_) => "replicas",
+            Self::Ready(_) => "ready",
+            Self::Logs(_) => "logs",
         }
+    }
+
+    /// Whether only a cluster has it.
+    pub fn is_of_cluster(&self) -> bool {
+        matches!(
+            self,
+            Self::Placement(_)
+                | Self::Pod(_)
+                | Self::Object(_)
+                | Self::Exists(_)
+                | Self::Events(_)
+                | Self::Replicas(_)
+                | Self::Ready(_)
+                | Self::Logs(_)
+        )
+    }
+
+    /// Whether a cluster has it, too: the outcome of a command.
+    pub fn is_of_action(&self) -> bool {
+        matches!(self, Self::Exit(_) | Self::Output(_))
     }
 }
 
@@ -267,7 +317,7 @@ pub struct FileCheck {
 struct WrittenCheck {
     /// Name in reports and filters, unique in the spec.
     id: Spanned<String>,
-    /// What is looked at: a workload or `host`.
+    /// What is looked at: a workload, `host` or `node/NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     on: Option<Spanned<String>>,
     /// The sample that `mean`, `p50` … are of.
@@ -321,10 +371,34 @@ struct WrittenCheck {
     /// 99th percentile of a sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     p99: Option<Matcher>,
+    /// Where the pods of a workload are, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    placement: Option<Box<PlacementCheck>>,
+    /// The status of the pods of a workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pod: Option<Box<PodCheck>>,
+    /// The object itself: dotted paths (`spec.nodeName`) or JSON pointers (`/metadata/labels/a`) into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    object: Option<BTreeMap<String, Matcher>>,
+    /// Whether the object is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exists: Option<bool>,
+    /// Events about a workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    events: Option<EventsCheck>,
+    /// Counts of replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replicas: Option<Box<ReplicasCheck>>,
+    /// How many pods of a workload are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ready: Option<Matcher>,
+    /// What the containers of its pods wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    logs: Option<LogsCheck>,
 }
 
 /// The keys of which a check has exactly one.
-pub const SUBJECT_KEYS: [&str; 14] = [
+pub const SUBJECT_KEYS: [&str; 22] = [
     "state",
     "exit",
     "output",
@@ -339,6 +413,14 @@ pub const SUBJECT_KEYS: [&str; 14] = [
     "p50",
     "p95",
     "p99",
+    "placement",
+    "pod",
+    "object",
+    "exists",
+    "events",
+    "replicas",
+    "ready",
+    "logs",
 ];
 
 impl TryFrom<WrittenCheck> for Check {
@@ -359,6 +441,14 @@ impl TryFrom<WrittenCheck> for Check {
         subjects.extend(written.p50.map(|m| Subject::Statistic(Statistic::P50, m)));
         subjects.extend(written.p95.map(|m| Subject::Statistic(Statistic::P95, m)));
         subjects.extend(written.p99.map(|m| Subject::Statistic(Statistic::P99, m)));
+        subjects.extend(written.placement.map(Subject::Placement));
+        subjects.extend(written.pod.map(Subject::Pod));
+        subjects.extend(written.object.map(Subject::Object));
+        subjects.extend(written.exists.map(Subject::Exists));
+        subjects.extend(written.events.map(Subject::Events));
+        subjects.extend(written.replicas.map(Subject::Replicas));
+        subjects.extend(written.ready.map(Subject::Ready));
+        subjects.extend(written.logs.map(Subject::Logs));
         if subjects.len() > 1 {
             let names: Vec<_> = subjects.iter().map(|s| format!("`{}`", s.key())).collect();
             return Err(format!(
@@ -407,6 +497,14 @@ impl From<Check> for WrittenCheck {
             p50: None,
             p95: None,
             p99: None,
+            placement: None,
+            pod: None,
+            object: None,
+            exists: None,
+            events: None,
+            replicas: None,
+            ready: None,
+            logs: None,
         };
         match check.subject {
             Subject::State(s) => written.state = Some(s),
@@ -423,6 +521,14 @@ impl From<Check> for WrittenCheck {
             Subject::Statistic(Statistic::P50, s) => written.p50 = Some(s),
             Subject::Statistic(Statistic::P95, s) => written.p95 = Some(s),
             Subject::Statistic(Statistic::P99, s) => written.p99 = Some(s),
+            Subject::Placement(s) => written.placement = Some(s),
+            Subject::Pod(s) => written.pod = Some(s),
+            Subject::Object(s) => written.object = Some(s),
+            Subject::Exists(s) => written.exists = Some(s),
+            Subject::Events(s) => written.events = Some(s),
+            Subject::Replicas(s) => written.replicas = Some(s),
+            Subject::Ready(s) => written.ready = Some(s),
+            Subject::Logs(s) => written.logs = Some(s),
         }
         written
     }

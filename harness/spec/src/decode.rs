@@ -319,6 +319,11 @@ fn choice(name: &str) -> &'static str {
         "Target" => "target",
         "Workload" => "kind of workload",
         "RootfsKind" => "kind of root file system",
+        "NodeEvent" => "event of a node",
+        "TaintEffect" => "effect of a taint",
+        "Inject" => "fault of a subject",
+        "SchedulerFeature" => "feature of a scheduler",
+        "Propagation" => "propagation",
         _ => "value",
     }
 }

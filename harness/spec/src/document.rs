@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Proof, Requirement, Sabotage, Span, Spanned, Step, Workload};
+use crate::{Cluster, Proof, Requirement, Sabotage, Span, Spanned, Step, Workload};
 
 /// A whole document of `kind: Test`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +63,9 @@ pub struct Test {
     /// What may run beside it.
     #[serde(default)]
     pub concurrency: Concurrency,
+    /// The cluster that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// What runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub workloads: BTreeMap<String, Spanned<Workload>>,

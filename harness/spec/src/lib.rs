@@ -4,12 +4,14 @@
 //! types of this crate, so that every fault has a line and a column. The crate does no IO and reads no clock.
 
 pub mod check;
+pub mod cluster;
 pub mod decode;
 pub mod document;
 pub mod edit;
 pub mod fault;
 pub mod lint;
 pub mod load;
+pub mod manifest;
 pub mod matcher;
 pub mod node;
 pub mod place;
@@ -24,9 +26,11 @@ pub mod validate;
 pub mod workload;
 
 pub use check::{Check, Subject};
+pub use cluster::{Cluster, NodeConfig};
 pub use document::{Concurrency, Document, FlakyMeans, KnownFailure, Metadata, Retries, Target, Test, Timeouts};
 pub use fault::{Fault, Severity};
 pub use load::{Change, Loaded, LoadedDocument, Variant, load, not_utf8};
+pub use manifest::Manifest;
 pub use matcher::{Matcher, Op};
 pub use place::Places;
 pub use quantity::{Bytes, Millicores, Span};

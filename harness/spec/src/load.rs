@@ -20,9 +20,6 @@ pub const MAX_VARIANTS: usize = 1000;
 /// Kinds of the design that a later version serves.
 const LATER_KINDS: [&str; 4] = ["Benchmark", "HostCheck", "Suite", "StepTemplate"];
 
-/// Keys of `spec` that only a cluster test has.
-const LATER_TARGET: &str = "cluster";
-
 /// What a file gave.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -183,15 +180,6 @@ fn admit(node: Node, file: &str, faults: &mut Vec<Fault>) -> Option<LoadedDocume
             faults.push(fault.suggest(written.unwrap_or_default(), ["Test"]));
             return None;
         }
-    }
-    let targets = node.get("spec").and_then(|spec| spec.get("targets"));
-    let targets = targets.map(Node::elements).unwrap_or_default();
-    if let [only] = targets
-        && only.text() == Some(LATER_TARGET)
-    {
-        let fault = Fault::new(only.extent, "target `cluster` is not served by this version");
-        faults.push(fault.hint("this version serves `runtime` and `host`"));
-        return None;
     }
     let metadata = node.get("metadata");
     let text = |node: &Node| node.text().map(str::to_owned);

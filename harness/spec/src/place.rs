@@ -45,7 +45,10 @@ impl Places {
     pub(crate) fn of(spec: &Node, sabotage: Option<&Node>) -> Self {
         let mut places = Self::default();
         for entry in spec.entries() {
-            if matches!(entry.key.as_str(), "workloads" | "setup" | "steps" | "teardown") {
+            if matches!(
+                entry.key.as_str(),
+                "cluster" | "workloads" | "setup" | "steps" | "teardown"
+            ) {
                 places.add(&entry.key, &entry.node);
             }
         }

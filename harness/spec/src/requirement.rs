@@ -35,8 +35,38 @@ pub enum Requirement {
     Root(bool),
     /// Swap space is configured.
     Swap(bool),
+    /// What the cluster is and can.
+    Cluster(ClusterRequirement),
+    /// What the scheduler can tell: `explain`, each node's filter verdict.
+    Scheduler(SchedulerFeature),
     /// At least one of these.
     Any(Vec<Requirement>),
+}
+
+/// Requirement on a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClusterRequirement {
+    /// Number of nodes that are ready and take pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Matcher>,
+    /// Names of services are resolved in pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<bool>,
+    /// Release of Kubernetes, such as `">=1.30"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<String>,
+    /// Its nodes are the test's to cordon, stop and cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<bool>,
+}
+
+/// What a scheduler can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SchedulerFeature {
+    /// Each node's filter verdict by plugin.
+    Explain,
 }
 
 /// A kernel release as a requirement names it: `>=5.12`; without an operator, at least that one.

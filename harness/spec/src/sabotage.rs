@@ -27,12 +27,14 @@ pub struct Sabotage {
     pub must_fail: Vec<Spanned<String>>,
 }
 
-/// Where a subject disobeys.
+/// Where a subject disobeys: one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Inject {
+#[serde(rename_all = "camelCase")]
+pub enum Inject {
     /// Name of a fault of `plimsoll saboteur --list`.
-    pub runtime: Spanned<String>,
+    Runtime(Spanned<String>),
+    /// Name of a fault of the bundled cluster, of `plimsoll cluster faults`.
+    Cluster(Spanned<String>),
 }
 
 /// What is asked of the proof of a test.

@@ -65,6 +65,228 @@ pub enum Action {
     HostProcess(HostProcess),
     /// Run a shell script in the host namespaces.
     Script(Script),
+    /// Delete an object of a cluster.
+    Delete(Delete),
+    /// Apply a manifest in an object's place, as `kubectl apply --server-side` does.
+    Apply(Apply),
+    /// Change an object by a patch.
+    Patch(Patch),
+    /// Change the number of replicas.
+    Scale(Scale),
+    /// Ask that pods leave, as long as their disruption budget allows it.
+    Evict(Evict),
+    /// Let a node take no more pods.
+    Cordon(Spanned<String>),
+    /// Let a node take pods again.
+    Uncordon(Spanned<String>),
+    /// Cordon a node and evict its pods.
+    Drain(Drain),
+    /// What befalls a node.
+    Node(NodeEvent),
+}
+
+/// Delete an object of a cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delete {
+    /// Workload.
+    pub on: Spanned<String>,
+    /// Time for its pods to end by themselves (what the object says unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+    /// What becomes of what it owns (`background` unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Propagation>,
+    /// Whether the step waits until it is gone (false unless told).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wait: bool,
+}
+
+/// What becomes of what a deleted object owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Propagation {
+    /// It goes first.
+    Foreground,
+    /// It goes afterwards.
+    Background,
+    /// It stays.
+    Orphan,
+}
+
+/// Apply a manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Apply {
+    /// Workload.
+    pub on: Spanned<String>,
+    /// What to apply (the workload's own manifest unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<crate::Manifest>,
+    /// Who applies (`plimsoll` unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manager: Option<String>,
+    /// Take fields over that others own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+/// Change an object by a patch of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Patch {
+    /// Workload or `node/NAME`.
+    pub on: Spanned<String>,
+    /// JSON merge patch (RFC 7386).
+    #[serde(
+        default,
+        deserialize_with = "crate::workload::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub merge: Option<Value>,
+    /// Strategic merge patch of Kubernetes.
+    #[serde(
+        default,
+        deserialize_with = "crate::workload::given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub strategic: Option<Value>,
+    /// JSON patch (RFC 6902).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Vec<crate::workload::PatchOperation>>,
+    /// A part of it: `status` or `scale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subresource: Option<String>,
+}
+
+/// Change the number of replicas.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scale {
+    /// Workload.
+    pub on: Spanned<String>,
+    /// How many.
+    pub replicas: u32,
+}
+
+/// Ask that pods leave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evict {
+    /// Workload of which all pods are to leave.
+    pub on: Spanned<String>,
+    /// Time for them to end by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+}
+
+/// Cordon a node and evict its pods, as `kubectl drain` does: again and again while a disruption budget refuses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Drain {
+    /// Node.
+    pub node: Spanned<String>,
+    /// Time allowed (10s unless told); what is left then is a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Span>,
+    /// Time for the pods to end by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+}
+
+/// What befalls a node of the bundled cluster: a map with one key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NodeEvent {
+    /// Its agent ends in order; its pods run on.
+    Stop(Spanned<String>),
+    /// It starts again.
+    Start(Spanned<String>),
+    /// Its agent and pods die.
+    Kill(Spanned<String>),
+    /// Its agent hangs.
+    Freeze(Spanned<String>),
+    /// Its agent goes on.
+    Thaw(Spanned<String>),
+    /// It is cut off from the API.
+    Partition(Spanned<String>),
+    /// It is reached again.
+    Heal(Spanned<String>),
+    /// Its agent dies and starts again; its pods run on.
+    Restart(Spanned<String>),
+}
+
+impl NodeEvent {
+    /// The word for it, and the node.
+    pub fn parts(&self) -> (&'static str, &Spanned<String>) {
+        match self {
+            Self::Stop(node) => ("stop", node),
+            Self::Start(node) => ("start", node),
+            Self::Kill(node) => ("kill", node),
+            Self::Freeze(node) => ("freeze", node),
+            Self::Thaw(node) => ("thaw", node),
+            Self::Partition(node) => ("partition", node),
+            Self::Heal(node) => ("heal", node),
+            Self::Restart(node) => ("restart", node),
+        }
+    }
+}
+
+impl Action {
+    /// The key under which it stands in a spec.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Stop(_) => "stop",
+            Self::Exec(_) => "exec",
+            Self::Signal(_) => "signal",
+            Self::Oci(_) => "oci",
+            Self::HostProcess(_) => "hostProcess",
+            Self::Script(_) => "script",
+            Self::Delete(_) => "delete",
+            Self::Apply(_) => "apply",
+            Self::Patch(_) => "patch",
+            Self::Scale(_) => "scale",
+            Self::Evict(_) => "evict",
+            Self::Cordon(_) => "cordon",
+            Self::Uncordon(_) => "uncordon",
+            Self::Drain(_) => "drain",
+            Self::Node(_) => "node",
+        }
+    }
+
+    /// Whether a runtime can do it.
+    pub fn is_of_runtime(&self) -> bool {
+        matches!(
+            self,
+            Self::Start(_)
+                | Self::Stop(_)
+                | Self::Exec(_)
+                | Self::Signal(_)
+                | Self::Oci(_)
+                | Self::HostProcess(_)
+                | Self::Script(_)
+        )
+    }
+
+    /// Whether a cluster can do it.
+    pub fn is_of_cluster(&self) -> bool {
+        match self {
+            Self::Start(_) | Self::Stop(_) | Self::Exec(_) => true,
+            other => !other.is_of_runtime(),
+        }
+    }
+
+    /// The node that is no more as it was.
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Self::Cordon(node) | Self::Uncordon(node) => Some(&node.value),
+            Self::Drain(drain) => Some(&drain.node.value),
+            Self::Node(event) => Some(&event.parts().1.value),
+            Self::Patch(patch) => patch.on.value.strip_prefix("node/"),
+            _ => None,
+        }
+    }
 }
 
 /// Stop a workload.
@@ -101,6 +323,9 @@ pub struct Exec {
     /// Do not wait for its end.
     #[serde(default)]
     pub detach: bool,
+    /// The container of the pod (the first unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// Send a signal.
@@ -266,6 +491,33 @@ struct WrittenStep {
     /// Run a shell script in the host namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     script: Option<Script>,
+    /// Delete an object of a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delete: Option<Delete>,
+    /// Apply a manifest in an object's place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    apply: Option<Apply>,
+    /// Change an object by a patch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    patch: Option<Patch>,
+    /// Change the number of replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scale: Option<Scale>,
+    /// Ask that pods leave, as long as their disruption budget allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    evict: Option<Evict>,
+    /// Let a node take no more pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cordon: Option<Spanned<String>>,
+    /// Let a node take pods again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uncordon: Option<Spanned<String>>,
+    /// Cordon a node and evict its pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drain: Option<Drain>,
+    /// What befalls a node: `{kill: NODE}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<NodeEvent>,
     /// Look until all checks hold in one look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     eventually: Option<Eventually>,
@@ -316,6 +568,15 @@ impl TryFrom<WrittenStep> for Step {
         actions.extend(written.oci.map(|a| ("oci", Action::Oci(a))));
         actions.extend(written.host_process.map(|a| ("hostProcess", Action::HostProcess(a))));
         actions.extend(written.script.map(|a| ("script", Action::Script(a))));
+        actions.extend(written.delete.map(|a| ("delete", Action::Delete(a))));
+        actions.extend(written.apply.map(|a| ("apply", Action::Apply(a))));
+        actions.extend(written.patch.map(|a| ("patch", Action::Patch(a))));
+        actions.extend(written.scale.map(|a| ("scale", Action::Scale(a))));
+        actions.extend(written.evict.map(|a| ("evict", Action::Evict(a))));
+        actions.extend(written.cordon.map(|a| ("cordon", Action::Cordon(a))));
+        actions.extend(written.uncordon.map(|a| ("uncordon", Action::Uncordon(a))));
+        actions.extend(written.drain.map(|a| ("drain", Action::Drain(a))));
+        actions.extend(written.node.map(|a| ("node", Action::Node(a))));
         if actions.len() > 1 {
             let names: Vec<_> = actions.iter().map(|(name, _)| format!("`{name}`")).collect();
             return Err(format!("a step has one action, this one has {}", names.join(" and ")));
@@ -387,6 +648,15 @@ impl From<Step> for WrittenStep {
             Some(Action::Oci(a)) => written.oci = Some(a),
             Some(Action::HostProcess(a)) => written.host_process = Some(a),
             Some(Action::Script(a)) => written.script = Some(a),
+            Some(Action::Delete(a)) => written.delete = Some(a),
+            Some(Action::Apply(a)) => written.apply = Some(a),
+            Some(Action::Patch(a)) => written.patch = Some(a),
+            Some(Action::Scale(a)) => written.scale = Some(a),
+            Some(Action::Evict(a)) => written.evict = Some(a),
+            Some(Action::Cordon(a)) => written.cordon = Some(a),
+            Some(Action::Uncordon(a)) => written.uncordon = Some(a),
+            Some(Action::Drain(a)) => written.drain = Some(a),
+            Some(Action::Node(a)) => written.node = Some(a),
         }
         written
     }

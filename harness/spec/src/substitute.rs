@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// References that a run resolves when a step starts, beside those to workloads and host processes; `NAME` is free.
-pub const RUN_REFERENCES: [&str; 6] = [
+pub const RUN_REFERENCES: [&str; 7] = [
+    "namespace",
     "dir.NAME",
     "disk.NAME",
     "run.nonce",
@@ -20,8 +21,11 @@ pub const RUN_REFERENCES: [&str; 6] = [
     "host.blockDevice.minor",
 ];
 
-/// What can be known of a workload or host process: `${app.pid}`.
-pub const OBJECT_PROPERTIES: [&str; 3] = ["pid", "id", "bundle"];
+/// What can be known of a workload or host process: `${app.pid}`; of a workload of a cluster, names, nodes and addresses
+/// of its pods, and the uid of its object.
+pub const OBJECT_PROPERTIES: [&str; 10] = [
+    "pid", "id", "bundle", "podIP", "podIPs", "podName", "podNames", "node", "hostIP", "uid",
+];
 
 /// What references may name.
 #[derive(Debug, Default)]

@@ -11,6 +11,8 @@ use crate::{
 
 mod admits;
 mod check;
+mod cluster;
+mod manifest;
 mod matcher;
 mod requirement;
 mod sabotage;
@@ -19,6 +21,7 @@ mod workload;
 
 pub(crate) use admits::{Admits, admits};
 pub(crate) use check::{FILE_KINDS, PROCESS_STATES, PROPAGATIONS, REASONS, STATES, is_zero, sampled};
+pub(crate) use cluster::{CONDITION_STATUSES, CONTAINER_STATES, EVENT_TYPES, PHASES as POD_PHASES, QOS_CLASSES};
 pub(crate) use matcher::{Field, number};
 
 /// The four lists of steps of a test.
@@ -51,6 +54,7 @@ pub fn validate(document: &Document, tree: &Node, whole: &Node, faults: &mut Vec
         names: Names::of(whole.get("spec")),
         is_whole: std::ptr::eq(tree, whole),
         timeout: document.spec.timeouts.test.map_or(DEFAULT_TIMEOUT, |span| span.0),
+        test: &document.spec,
         faults,
     };
     checker.header(document, &Place::of(tree));
@@ -60,6 +64,7 @@ pub fn validate(document: &Document, tree: &Node, whole: &Node, faults: &mut Vec
     checker.retries(test, &spec);
     checker.requirements(&test.requires, &spec.key("requires"));
     checker.never_met(test, &spec);
+    checker.cluster(test, &spec);
     for (name, workload) in &test.workloads {
         checker.workload(name, workload, &spec.key("workloads").key(name));
     }
@@ -116,6 +121,12 @@ impl<'n> Place<'n> {
             .map_or(self.extent, |entry| entry.extent)
     }
 
+    /// The keys of a map that was written; none if it was not.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let entries = self.node.map(Node::entries).unwrap_or_default();
+        entries.iter().map(|entry| entry.key.clone()).collect()
+    }
+
     pub(crate) fn is_written(&self) -> bool {
         self.node.is_some()
     }
@@ -148,6 +159,9 @@ impl Names {
             names
                 .started
                 .extend(text(step.get("oci").and_then(|oci| oci.get("on"))));
+            names
+                .started
+                .extend(text(step.get("apply").and_then(|apply| apply.get("on"))));
             for check in step.get("expect").map(Node::elements).unwrap_or_default() {
                 names.checks.extend(text(check.get("id")));
             }
@@ -158,6 +172,7 @@ impl Names {
 
 struct Checker<'f> {
     names: Names,
+    test: &'f crate::Test,
     /// Whether nothing was left out of the tree.
     is_whole: bool,
     timeout: std::time::Duration,
@@ -188,7 +203,7 @@ impl Checker<'_> {
         }
         if test.targets.is_empty() && self.is_whole {
             let fault = Fault::new(spec.key("targets").extent, "`targets` is empty");
-            self.fault(fault.hint("expected runtime or host"));
+            self.fault(fault.hint("expected runtime, cluster or host"));
         }
         if self.names.checks.is_empty() && self.is_whole {
             let fault = Fault::new(spec.label("steps"), "the test checks nothing");

@@ -1,4 +1,4 @@
-//! What runs: a container in short form, or an OCI bundle.
+//! What runs: a container in short form, an OCI bundle, or a Kubernetes object.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::{Bytes, Millicores, requirement::NamespaceKind};
+use crate::{Bytes, Manifest, Millicores, requirement::NamespaceKind};
 
 /// A workload: a map with one key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +16,8 @@ pub enum Workload {
     Container(Box<Container>),
     /// An OCI bundle directory, its `config.json` patched.
     Bundle(Bundle),
+    /// A Kubernetes manifest, unchanged.
+    Object(Manifest),
 }
 
 /// An OCI bundle.

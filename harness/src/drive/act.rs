@@ -36,12 +36,27 @@ pub(super) fn words(action: Option<&Action>) -> String {
         Some(Action::Oci(oci)) => format!("{} {}", json!(oci.op).as_str().unwrap_or_default(), oci.on.value),
         Some(Action::HostProcess(process)) => format!("host process {}: {}", process.id.value, process.args.join(" ")),
         Some(Action::Script(_)) => "script".into(),
+        Some(Action::Delete(delete)) => format!("delete {}", delete.on.value),
+        Some(Action::Apply(apply)) => format!("apply {}", apply.on.value),
+        Some(Action::Patch(patch)) => format!("patch {}", patch.on.value),
+        Some(Action::Scale(scale)) => format!("scale {} to {}", scale.on.value, scale.replicas),
+        Some(Action::Evict(evict)) => format!("evict {}", evict.on.value),
+        Some(Action::Cordon(node)) => format!("cordon {}", node.value),
+        Some(Action::Uncordon(node)) => format!("uncordon {}", node.value),
+        Some(Action::Drain(drain)) => format!("drain {}", drain.node.value),
+        Some(Action::Node(event)) => {
+            let (word, node) = event.parts();
+            format!("{word} node {}", node.value)
+        }
     }
 }
 
 impl World<'_> {
     pub(super) fn act(&mut self, action: &Action) -> Result<(), Stuck> {
         let action = self.resolved(action)?;
+        if self.cluster.is_some() {
+            return self.act_on_cluster(&action);
+        }
         match &action {
             Action::Start(names) => names.iter().try_for_each(|name| {
                 self.create(&name.value, None, &[])?;
@@ -92,6 +107,18 @@ impl World<'_> {
                 let outcome = oci_runtime_client::run(&argv, Streams::captured(), deadline);
                 self.did(outcome)
             }
+            Action::Delete(_)
+            | Action::Apply(_)
+            | Action::Patch(_)
+            | Action::Scale(_)
+            | Action::Evict(_)
+            | Action::Cordon(_)
+            | Action::Uncordon(_)
+            | Action::Drain(_)
+            | Action::Node(_) => Err(Stuck::Host(format!(
+                "`{}` is nothing that a runtime can do",
+                action.key()
+            ))),
         }
     }
 
@@ -112,7 +139,7 @@ impl World<'_> {
         step.action.ok_or_else(|| Stuck::Host("an action was lost".into()))
     }
 
-    fn resolve(&mut self, value: &mut Value) -> Result<(), Stuck> {
+    pub(super) fn resolve(&mut self, value: &mut Value) -> Result<(), Stuck> {
         let mut failure = None;
         let done = reference::resolve(value, &mut |name| match self.look_up(name) {
             Ok(value) => Some(value),
@@ -136,6 +163,11 @@ impl World<'_> {
     fn look_up(&mut self, name: &str) -> Result<Value, String> {
         let unknown = || format!("nothing is known as `${{{name}}}`");
         let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        if let Some(cluster) = &mut self.cluster
+            && first != "run"
+        {
+            return cluster.reference(first, rest).ok_or_else(unknown)?;
+        }
         match first {
             // Fresh directories of the case: in memory, and on disk.
             "dir" => Ok(json!(fresh(&PathBuf::from(format!("{HOME}/dirs")), rest)?)),
@@ -181,7 +213,7 @@ impl World<'_> {
     }
 
     /// Writes an outcome down; a refusal or a hang gets stuck.
-    fn did(&mut self, outcome: Result<Outcome, oci_runtime_client::Error>) -> Result<(), Stuck> {
+    pub(super) fn did(&mut self, outcome: Result<Outcome, oci_runtime_client::Error>) -> Result<(), Stuck> {
         let outcome = outcome.map_err(|e| Stuck::Host(crate::chain(&e)))?;
         self.waited += outcome.took;
         let t1 = self.now();
@@ -370,6 +402,11 @@ impl World<'_> {
             .ok_or_else(|| Stuck::Host(format!("there is no workload `{name}`")))?;
         let environment = vec![format!("PLIMSOLL_NONCE={}", self.job.nonce)];
         let mut config = match &workload.value {
+            Workload::Object(_) => {
+                return Err(Stuck::Host(format!(
+                    "`{name}` is a Kubernetes object: no runtime runs it"
+                )));
+            }
             Workload::Container(container) => {
                 let around = config::Surroundings {
                     environment,

@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use serde_json::Value;
 
 use super::World;
+use super::cluster::Cluster;
 use super::container::Group;
 use crate::observe::{self, namespace};
 use crate::signal;
@@ -178,6 +179,9 @@ impl World<'_> {
             kept.file("host.status".into(), "/proc/1/status");
             kept.file("host.mountinfo".into(), "/proc/1/mountinfo");
             kept.keep("host.namespaces".into(), namespaces(1));
+        }
+        for (name, text) in self.cluster.as_mut().map(Cluster::evidence).unwrap_or_default() {
+            kept.keep(name, text);
         }
         let log = observe::output::text(self.client.log());
         kept.keep("subject.log".into(), log);

@@ -189,7 +189,18 @@ fn target(step: &Step) -> Option<&str> {
         Action::Exec(exec) => Some(&exec.on.value),
         Action::Signal(signal) => Some(&signal.on.value),
         Action::Oci(oci) => Some(&oci.on.value),
-        Action::Start(_) | Action::HostProcess(_) | Action::Script(_) => None,
+        Action::Start(_)
+        | Action::HostProcess(_)
+        | Action::Script(_)
+        | Action::Cordon(_)
+        | Action::Uncordon(_)
+        | Action::Drain(_)
+        | Action::Node(_) => None,
+        Action::Delete(delete) => Some(&delete.on.value),
+        Action::Apply(apply) => Some(&apply.on.value),
+        Action::Patch(patch) => Some(&patch.on.value),
+        Action::Scale(scale) => Some(&scale.on.value),
+        Action::Evict(evict) => Some(&evict.on.value),
     }
 }
 
@@ -308,6 +319,15 @@ pub(crate) fn of(case: &Case, check: &Check, seen: Option<&Seen>) -> Vec<Concern
             });
             all.extend(metric.map(of_metric).unwrap_or_default());
         }
+        // What a cluster makes of a manifest is not in a `config.json`.
+        Subject::Placement(_)
+        | Subject::Pod(_)
+        | Subject::Object(_)
+        | Subject::Exists(_)
+        | Subject::Events(_)
+        | Subject::Replicas(_)
+        | Subject::Ready(_)
+        | Subject::Logs(_) => {}
     }
     if matches!(seen, Some(Seen::Absent { .. }) | None) {
         // What was not there contradicts no request.

@@ -149,7 +149,7 @@ fn one(
                 .mounts
                 .iter()
                 .position(|mount| clean(&mount.destination) == destination),
-            spec::Workload::Bundle(_) => None,
+            spec::Workload::Bundle(_) | spec::Workload::Object(_) => None,
         });
     let path: Vec<String> = short.map(|n| format!("mounts.{n}")).into_iter().collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();

@@ -172,6 +172,7 @@ impl Statement {
         let (form, patch) = match &workload.value {
             Workload::Container(container) => ("container", &container.patch),
             Workload::Bundle(bundle) => ("bundle", &bundle.patch),
+            Workload::Object(_) => return None,
         };
         let root = format!("workloads.{}.{form}", self.workload);
         // A patch speaks last.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The value behind `a.b.0`. A key may itself contain dots: the longest key that leads anywhere wins.
-pub(super) fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     match value {
         Value::Object(map) => {
             if let Some(found) = map.get(path) {

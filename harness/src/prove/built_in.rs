@@ -39,8 +39,23 @@ fn actions(case: &Case) -> Vec<(String, Vec<Change>)> {
                 Some(Action::Exec(_)) => "exec",
                 Some(Action::Signal(_)) => "signal",
                 Some(Action::Oci(_)) => "oci",
+                // A cluster has no script that could stand in its place.
                 Some(Action::Start(_)) | None => continue,
+                Some(other) => {
+                    let changes = vec![Change::Unset(format!("{path}.{}", other.key()))];
+                    if !step.expect.is_empty() && !judge::looks_at_action(step) {
+                        all.push((format!("{phase}-{index}-not-done"), changes));
+                    }
+                    continue;
+                }
             };
+            if case.header.target == "cluster" {
+                if !step.expect.is_empty() && !judge::looks_at_action(step) {
+                    let changes = vec![Change::Unset(format!("{path}.{key}"))];
+                    all.push((format!("{phase}-{index}-not-done"), changes));
+                }
+                continue;
+            }
             let instead = |run: &str| {
                 let mut changes = Vec::new();
                 if key != "script" {

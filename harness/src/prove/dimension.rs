@@ -33,6 +33,10 @@ fn of_check(test: &Test, check: &Check) -> Vec<&'static str> {
         Subject::Output(_) => vec!["stdio"],
         Subject::File(_) => vec!["rootfs"],
         Subject::Report(paths) => paths.keys().filter_map(|path| reported(path)).collect(),
+        Subject::Placement(_) => vec!["scheduling"],
+        Subject::Pod(_) | Subject::Logs(_) => vec!["pod"],
+        Subject::Replicas(_) | Subject::Ready(_) => vec!["workload", "pod"],
+        Subject::Object(_) | Subject::Exists(_) | Subject::Events(_) => vec!["workload"],
     }
 }
 

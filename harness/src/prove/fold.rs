@@ -213,7 +213,14 @@ fn asks_for_presence(case: &Case, id: &str) -> bool {
             | Subject::Mounts(_)
             | Subject::Cgroup(_)
             | Subject::Network(_)
+            | Subject::Object(_)
+            | Subject::Replicas(_)
+            | Subject::Ready(_)
+            | Subject::Events(_)
+            | Subject::Logs(_)
             | Subject::Statistic(..) => false,
+            // That pods or an object are not there is what these see.
+            Subject::Placement(_) | Subject::Pod(_) | Subject::Exists(_) => true,
         })
 }
 

@@ -26,7 +26,7 @@ pub(super) fn configs(case: &Case) -> Option<Vec<Value>> {
                 config::patch(&mut config, &container.patch).ok()?;
                 Some(config)
             }
-            Workload::Bundle(_) => None,
+            Workload::Bundle(_) | Workload::Object(_) => None,
         })
         .collect()
 }

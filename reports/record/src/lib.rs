@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod budget;
 pub mod event;
+pub mod pods;
 pub mod proof;
 pub mod read;
 pub mod samples;
@@ -20,5 +21,5 @@ pub use read::{ReadError, read};
 pub use seen::Seen;
 pub use verdict::{Tally, Verdict};
 
-/// The version that this crate writes and the newest that it reads.
-pub const VERSION: u32 = 1;
+/// The version that this crate writes and the newest that it reads. 2: looks at clusters.
+pub const VERSION: u32 = 2;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::pods::{EventSeen, FilteredSeen, PodSeen};
 use crate::samples::{Conditions, SamplePlan};
 
 /// What one check saw in one look.
@@ -119,6 +120,72 @@ pub enum Seen {
         /// What went on in the window of each, in the same order; empty in older records.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conditions: Vec<Conditions>,
+    },
+    /// Where the pods of a workload are.
+    Placement {
+        /// The pods of the workload.
+        pods: Vec<PodSeen>,
+        /// Labels of every node, by the name that the spec gives it.
+        nodes: BTreeMap<String, BTreeMap<String, String>>,
+        /// By workload that the check compares with: the nodes that its pods are on.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        others: BTreeMap<String, Vec<String>>,
+        /// What the scheduler says of each node for the first of the pods, if it was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filtered: Option<BTreeMap<String, FilteredSeen>>,
+        /// Workloads, and pods of none, that had to go for these pods, if that was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preempted: Option<Vec<String>>,
+        /// Where it was read.
+        source: String,
+    },
+    /// The pods of a workload.
+    Pods {
+        /// In the order of their names.
+        pods: Vec<PodSeen>,
+        /// Where it was read.
+        source: String,
+    },
+    /// An object.
+    Object {
+        /// Whether it is there.
+        exists: bool,
+        /// What is at the paths that the check names, as far as there is something.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        values: BTreeMap<String, Value>,
+        /// Where it was read.
+        source: String,
+    },
+    /// Events about a workload or node.
+    Events {
+        /// In the order in which they happened first.
+        list: Vec<EventSeen>,
+        /// Where it was read.
+        source: String,
+    },
+    /// Counts of replicas.
+    Replicas {
+        /// Asked for.
+        desired: i64,
+        /// There.
+        current: i64,
+        /// Ready.
+        ready: i64,
+        /// Of the newest template.
+        updated: i64,
+        /// Available.
+        available: i64,
+        /// The controller has seen the newest `spec`.
+        observed: bool,
+        /// Where it was read.
+        source: String,
+    },
+    /// What containers of pods wrote.
+    Logs {
+        /// By pod.
+        texts: BTreeMap<String, String>,
+        /// Where it was read.
+        source: String,
     },
     /// What was to be looked at is not there: the check fails.
     Absent {

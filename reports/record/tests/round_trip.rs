@@ -5,13 +5,55 @@ use std::collections::BTreeMap;
 use record::{
     Allowance, CaseHeader, CheckHeader, CheckProof, Depth, Event, FaultEffect, FaultRow, Host, ProofScore, Resolution,
     Seen, SkipBudget, SkipLimit, Standing, SubjectInfo, Tally, Verdict,
+    pods::{ConditionSeen, ContainerSeen, EventSeen, FilteredSeen, PodSeen},
     samples::{Bandwidth, Conditions, Limited, Open, Pressure, SamplePlan},
     seen::{CgroupValue, KernelState, MountSeen, ProcessSeen},
 };
 use serde_json::json;
 
 fn every_seen() -> Vec<Seen> {
+    let pod = PodSeen {
+        name: "web-1".into(),
+        node: Some("gen-1".into()),
+        conditions: [("Ready".to_owned(), ConditionSeen::default())].into(),
+        containers: [("c".to_owned(), ContainerSeen::default())].into(),
+        ..PodSeen::default()
+    };
     vec![
+        Seen::Placement {
+            pods: vec![pod.clone()],
+            nodes: [("gen-1".to_owned(), [("zone".to_owned(), "a".to_owned())].into())].into(),
+            others: [("web".to_owned(), vec!["gen-2".to_owned()])].into(),
+            filtered: Some([("gen-2".to_owned(), FilteredSeen::default())].into()),
+            preempted: Some(vec!["low".into()]),
+            source: "GET /api/v1/namespaces/a/pods".into(),
+        },
+        Seen::Pods {
+            pods: vec![pod],
+            source: "GET".into(),
+        },
+        Seen::Object {
+            exists: true,
+            values: [("spec.nodeName".to_owned(), json!("a"))].into(),
+            source: "GET".into(),
+        },
+        Seen::Events {
+            list: vec![EventSeen::default()],
+            source: "GET".into(),
+        },
+        Seen::Replicas {
+            desired: 3,
+            current: 3,
+            ready: 2,
+            updated: 1,
+            available: 2,
+            observed: true,
+            source: "GET".into(),
+        },
+        Seen::Logs {
+            texts: [("web-1".to_owned(), "hello\n".to_owned())].into(),
+            source: "GET".into(),
+        },
         Seen::State {
             runtime: Some("running".into()),
             told: Some(7),

@@ -15,6 +15,12 @@ fn look(lens: &Lens<'_>, doubts: &mut Vec<Doubt>) {
             Subject::Process(process) => (process.count.as_ref().is_some_and(is_zero), "count"),
             Subject::Mounts(mounts) => (mounts.count.as_ref().is_some_and(is_zero), "count"),
             Subject::File(file) => (file.exists == Some(false), "exists"),
+            Subject::Events(events) => (events.count.as_ref().is_some_and(is_zero), "count"),
+            Subject::Placement(placement) => {
+                let nowhere = |node: &crate::Matcher| node.0 == [crate::Op::Exists(false)];
+                let told = placement.unschedulable.is_some() || !placement.rejected_by.is_empty();
+                (!told && placement.node.as_ref().is_some_and(nowhere), "node")
+            }
             _ => continue,
         };
         if absent {

@@ -4,7 +4,10 @@ use super::Look;
 use crate::{
     Check, Matcher, Step, Subject,
     check::cgroup::{self, Unit},
-    validate::{FILE_KINDS, Field, PROCESS_STATES, PROPAGATIONS, Place, REASONS, STATES, sampled},
+    validate::{
+        CONDITION_STATUSES, CONTAINER_STATES, EVENT_TYPES, FILE_KINDS, Field, POD_PHASES, PROCESS_STATES, PROPAGATIONS,
+        Place, QOS_CLASSES, REASONS, STATES, sampled,
+    },
 };
 
 const NUMBER: Field = Field::Number(Unit::Number);
@@ -100,6 +103,102 @@ pub(super) fn of<'a>(check: &'a Check, step: &Step, place: &Place<'a>) -> Vec<Lo
             let field = sampled(step).map_or(Field::Any, Field::Number);
             add(Some(matcher), field, at, false);
         }
+        Subject::Placement(placement) => {
+            add(placement.node.as_ref(), Field::Text, at.key("node"), false);
+            add(placement.count.as_ref(), NUMBER, at.key("count"), true);
+            add(placement.nominated.as_ref(), Field::Text, at.key("nominated"), false);
+            let why = at.key("unschedulable");
+            let unschedulable = placement.unschedulable.as_ref();
+            add(
+                unschedulable.and_then(|u| u.reason.as_ref()),
+                Field::Text,
+                why.key("reason"),
+                true,
+            );
+            add(
+                unschedulable.and_then(|u| u.message.as_ref()),
+                Field::Text,
+                why.key("message"),
+                true,
+            );
+            for (node, plugin) in &placement.rejected_by {
+                add(Some(plugin), Field::Text, at.key("rejectedBy").key(node), false);
+            }
+        }
+        Subject::Pod(pod) => {
+            add(pod.count.as_ref(), NUMBER, at.key("count"), true);
+            add(pod.phase.as_ref(), Field::Word(POD_PHASES), at.key("phase"), true);
+            add(pod.reason.as_ref(), Field::Text, at.key("reason"), false);
+            add(pod.message.as_ref(), Field::Text, at.key("message"), false);
+            add(pod.restarts.as_ref(), NUMBER, at.key("restarts"), true);
+            add(
+                pod.qos_class.as_ref(),
+                Field::Word(QOS_CLASSES),
+                at.key("qosClass"),
+                true,
+            );
+            add(pod.pod_ip.as_ref(), Field::Text, at.key("podIP"), false);
+            for (kind, condition) in &pod.conditions {
+                let at = at.key("conditions").key(kind);
+                let status = if at.key("status").is_written() {
+                    at.key("status")
+                } else {
+                    at
+                };
+                add(
+                    condition.status.as_ref(),
+                    Field::Word(CONDITION_STATUSES),
+                    status,
+                    false,
+                );
+                add(condition.reason.as_ref(), Field::Text, at.key("reason"), false);
+                add(condition.message.as_ref(), Field::Text, at.key("message"), false);
+            }
+            for (name, container) in &pod.containers {
+                let at = at.key("containers").key(name);
+                add(
+                    container.state.as_ref(),
+                    Field::Word(CONTAINER_STATES),
+                    at.key("state"),
+                    true,
+                );
+                add(container.reason.as_ref(), Field::Text, at.key("reason"), false);
+                add(container.message.as_ref(), Field::Text, at.key("message"), false);
+                add(container.exit_code.as_ref(), NUMBER, at.key("exitCode"), false);
+                add(container.restart_count.as_ref(), NUMBER, at.key("restartCount"), true);
+                if let Some(last) = &container.last {
+                    let at = at.key("last");
+                    add(last.reason.as_ref(), Field::Text, at.key("reason"), false);
+                    add(last.message.as_ref(), Field::Text, at.key("message"), false);
+                    add(last.exit_code.as_ref(), NUMBER, at.key("exitCode"), false);
+                }
+            }
+        }
+        Subject::Object(paths) => {
+            for (path, matcher) in paths {
+                add(Some(matcher), Field::Any, at.key(path), false);
+            }
+        }
+        Subject::Exists(_) => {}
+        Subject::Events(events) => {
+            add(events.reason.as_ref(), Field::Text, at.key("reason"), true);
+            add(events.kind.as_ref(), Field::Word(EVENT_TYPES), at.key("type"), true);
+            add(events.message.as_ref(), Field::Text, at.key("message"), true);
+            add(events.count.as_ref(), NUMBER, at.key("count"), true);
+        }
+        Subject::Replicas(replicas) => {
+            for (key, matcher) in [
+                ("desired", &replicas.desired),
+                ("current", &replicas.current),
+                ("ready", &replicas.ready),
+                ("updated", &replicas.updated),
+                ("available", &replicas.available),
+            ] {
+                add(matcher.as_ref(), NUMBER, at.key(key), true);
+            }
+        }
+        Subject::Ready(ready) => add(Some(ready), NUMBER, at, true),
+        Subject::Logs(logs) => add(Some(&logs.text), Field::Text, at.key("text"), true),
     }
     all
 }

@@ -51,7 +51,20 @@ fn is_negative(seat: &Seat<'_>) -> bool {
         | Subject::Namespace(_)
         | Subject::Cgroup(_)
         | Subject::Network(_)
+        | Subject::Object(_)
+        | Subject::Replicas(_)
+        | Subject::Logs(_)
         | Subject::Statistic(..) => seat.looks.iter().all(|look| look.matcher.0.iter().all(negates)),
+        Subject::Ready(ready) => is_zero(ready),
+        Subject::Exists(exists) => !exists,
+        Subject::Events(events) => events.count.as_ref().is_some_and(is_zero),
+        Subject::Pod(pod) => pod.count.as_ref().is_some_and(is_zero),
+        // A pod that is nowhere may be so because nothing schedules.
+        Subject::Placement(placement) => {
+            placement.unschedulable.is_none()
+                && placement.rejected_by.is_empty()
+                && placement.node.as_ref().is_some_and(|node| node.0.iter().all(negates))
+        }
     }
 }
 
@@ -89,6 +102,13 @@ fn controls(positive: &Seat<'_>, negative: &Seat<'_>) -> bool {
         | Subject::Cgroup(_)
         | Subject::Network(_)
         | Subject::File(_)
+        | Subject::Events(_)
+        | Subject::Logs(_)
         | Subject::Statistic(..) => same_kind,
+        // Something is placed, runs or is there.
+        Subject::Placement(_) => same_kind,
+        Subject::Object(_) | Subject::Exists(_) | Subject::Pod(_) | Subject::Replicas(_) | Subject::Ready(_) => {
+            positive.check.subject.is_of_cluster()
+        }
     }
 }

@@ -65,6 +65,7 @@ fn period(lens: &Lens<'_>, name: &str) -> Option<Duration> {
             (limit.is_some(), &container.patch)
         }
         Workload::Bundle(bundle) => (false, &bundle.patch),
+        Workload::Object(_) => return None,
     };
     let mut has_quota = limited;
     let mut period = None;

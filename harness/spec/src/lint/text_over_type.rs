@@ -1,7 +1,7 @@
 //! Text of a tool that is searched where the harness looks at the thing itself.
 
 use super::{Doubt, Lens, Lint};
-use crate::{Action, Subject, fault::Fault, step::OciVerb};
+use crate::{Action, Subject, Target, fault::Fault, step::OciVerb};
 
 pub(super) const LINT: Lint = Lint {
     name: "text-over-type",
@@ -14,7 +14,9 @@ fn look(lens: &Lens<'_>, doubts: &mut Vec<Doubt>) {
         let Subject::Output(output) = &seat.check.subject else {
             continue;
         };
-        if seat.check.on.is_some() || output.stdout.is_none() {
+        // In a cluster the harness does not look at containers from outside.
+        let in_cluster = lens.test.targets.iter().any(|target| target.value == Target::Cluster);
+        if seat.check.on.is_some() || output.stdout.is_none() || in_cluster {
             continue;
         }
         let better = match &seat.step.action {

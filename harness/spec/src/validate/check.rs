@@ -56,7 +56,16 @@ impl Checker<'_> {
             Subject::Statistic(_, matcher) => {
                 self.matcher(matcher, sampled(step).map_or(Field::Any, Field::Number), &at);
             }
+            Subject::Placement(_)
+            | Subject::Pod(_)
+            | Subject::Object(_)
+            | Subject::Exists(_)
+            | Subject::Events(_)
+            | Subject::Replicas(_)
+            | Subject::Ready(_)
+            | Subject::Logs(_) => self.cluster_check(check, place),
         }
+        self.check_of_target(check, place);
     }
 
     /// Where the check looks from: `on`, `sample`, or the outcome of the step's action.
@@ -95,6 +104,8 @@ impl Checker<'_> {
                     let fault = Fault::new(extent, format!("the host has no `{key}`"));
                     self.fault(fault.hint("expected a workload"));
                 }
+            } else if let Some(node) = on.value.strip_prefix("node/") {
+                self.viewpoint_node(node, check, extent);
             } else if !self.names.host_processes.contains(&on.value) {
                 if self.names.workloads.contains(&on.value) || on.value.contains("${") {
                     self.started(&on.value, extent);
@@ -122,7 +133,7 @@ impl Checker<'_> {
                 step.action,
                 Some(Action::Exec(_) | Action::Oci(_) | Action::Script(_) | Action::Stop(_) | Action::Signal(_))
                     | Some(Action::Start(_) | Action::HostProcess(_))
-            );
+            ) || step.action.as_ref().is_some_and(Action::is_of_cluster);
             if !own {
                 let fault = Fault::new(place.label(key), format!("`{key}` of what?"));
                 self.fault(fault.hint("it needs `on`: a workload or `host`"));
@@ -133,14 +144,14 @@ impl Checker<'_> {
         }
     }
 
-    fn says_something(&mut self, says: bool, key: &str, place: &Place<'_>) {
+    pub(super) fn says_something(&mut self, says: bool, key: &str, place: &Place<'_>) {
         if !says && self.is_whole {
             let fault = Fault::new(place.label(key), format!("`{key}` expects nothing"));
             self.fault(fault.hint("an empty expectation holds for everything"));
         }
     }
 
-    fn fields(&mut self, place: &Place<'_>, fields: &[(&str, Option<&Matcher>, Field)]) {
+    pub(super) fn fields(&mut self, place: &Place<'_>, fields: &[(&str, Option<&Matcher>, Field)]) {
         for (key, matcher, field) in fields {
             if let Some(matcher) = matcher {
                 self.matcher(matcher, *field, &place.key(key));

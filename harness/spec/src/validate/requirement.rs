@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Admits, Checker, PHASES, Place, admits, matcher::Field};
-use crate::{Matcher, Op, Requirement, Test, check::cgroup::Unit, fault::Fault, requirement::Release};
+use crate::{
+    Matcher, Op, Requirement, Test,
+    check::cgroup::Unit,
+    fault::Fault,
+    requirement::{ClusterRequirement, Release},
+};
 
 /// Controllers that a requirement can name.
 const CONTROLLERS: [&str; 8] = ["cpu", "cpuset", "memory", "pids", "io", "devices", "freezer", "hugetlb"];
@@ -69,7 +74,9 @@ impl Checker<'_> {
                     self.not_empty(any, &place);
                     self.requirements(any, &place);
                 }
-                Requirement::HostAccess(_)
+                Requirement::Cluster(cluster) => self.of_cluster(cluster, &place.key("cluster")),
+                Requirement::Scheduler(_)
+                | Requirement::HostAccess(_)
                 | Requirement::BlockDevice(_)
                 | Requirement::RealTime(_)
                 | Requirement::Root(_)
@@ -110,6 +117,31 @@ impl Checker<'_> {
                 let fault = Fault::new(list.index(n).extent, "a requirement that is never met");
                 self.fault(fault.hint(why));
             }
+        }
+    }
+
+    fn of_cluster(&mut self, cluster: &ClusterRequirement, place: &Place<'_>) {
+        let ClusterRequirement {
+            nodes,
+            dns,
+            kubernetes,
+            faults,
+        } = cluster;
+        if nodes.is_none() && dns.is_none() && kubernetes.is_none() && faults.is_none() {
+            let fault = Fault::new(place.extent, "a requirement that asks for nothing");
+            self.fault(fault.hint("expected nodes, dns, kubernetes or faults"));
+        }
+        if let Some(nodes) = nodes {
+            self.matcher(nodes, Field::Number(Unit::Number), &place.key("nodes"));
+        }
+        if let Some(release) = kubernetes
+            && Release::parse(release).is_none()
+        {
+            let fault = Fault::new(
+                place.key("kubernetes").extent,
+                format!("`{release}` is not a release of Kubernetes"),
+            );
+            self.fault(fault.hint("expected a release such as `>=1.30`"));
         }
     }
 
@@ -181,7 +213,9 @@ fn contradiction(held: &[&Requirement]) -> Option<String> {
             | Requirement::Capability(_)
             | Requirement::RuntimeFeature(_)
             | Requirement::Filesystem(_)
-            | Requirement::Path(_) => None,
+            | Requirement::Path(_)
+            | Requirement::Cluster(_)
+            | Requirement::Scheduler(_) => None,
         };
         if let Some((name, wanted)) = flag
             && *flags.entry(name).or_insert(wanted) != wanted

@@ -34,11 +34,16 @@ impl Checker<'_> {
                 let place = place.key("stop");
                 self.started(&stop.on, place.key("on").extent);
                 self.signal(stop.signal.as_deref(), &place);
+                if stop.signal.is_some() && self.is_for_cluster() {
+                    let fault = Fault::new(place.label("signal"), "a cluster chooses the signal");
+                    self.fault(fault.hint("leave it out"));
+                }
             }
             Some(Action::Exec(exec)) => {
                 let place = place.key("exec");
                 self.started(&exec.on, place.key("on").extent);
                 self.arguments(&exec.args, &place);
+                self.exec_in_pod(exec, &place);
                 if let Some(cwd) = &exec.cwd {
                     self.absolute("working directory", cwd, place.key("cwd").extent);
                 }
@@ -72,7 +77,19 @@ impl Checker<'_> {
                 self.fault(fault.hint("leave the step out, or say what it does"));
             }
             Some(Action::Script(_)) => {}
+            Some(
+                action @ (Action::Delete(_)
+                | Action::Apply(_)
+                | Action::Patch(_)
+                | Action::Scale(_)
+                | Action::Evict(_)
+                | Action::Cordon(_)
+                | Action::Uncordon(_)
+                | Action::Drain(_)
+                | Action::Node(_)),
+            ) => self.cluster_action(action, place),
         }
+        self.action_of_target(step, place);
         if let Some(sample) = &step.sample {
             self.sample(sample, &place.key("sample"));
         }

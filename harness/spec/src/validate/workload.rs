@@ -67,10 +67,15 @@ impl Checker<'_> {
                 }
                 self.patch(&bundle.patch, &place.key("patch"));
             }
+            Workload::Object(manifest) => self.manifest(manifest, &place.key("object")),
         }
+        self.of_target(workload, place);
     }
 
     fn container(&mut self, name: &str, container: &Container, place: &Place<'_>) {
+        if self.is_for_cluster() {
+            self.container_in_cluster(place);
+        }
         let image = &container.image;
         let path = image.strip_prefix("dir:").or_else(|| image.strip_prefix("tar:"));
         if image != "plimsoll/probe" && path.is_none_or(str::is_empty) && !image.contains("${") {
@@ -163,7 +168,7 @@ impl Checker<'_> {
         }
     }
 
-    fn patch(&mut self, patch: &[PatchOperation], list: &Place<'_>) {
+    pub(super) fn patch(&mut self, patch: &[PatchOperation], list: &Place<'_>) {
         for (n, operation) in patch.iter().enumerate() {
             let place = list.index(n);
             self.pointer(&operation.path, &place.key("path"));

@@ -1,0 +1,367 @@
+//! The cluster of a case: the bundled one, started in the case's guard, or one behind a kubeconfig. Either is reached
+//! only through its kubeconfig, and each case has a namespace of its own in it.
+
+mod act;
+mod evidence;
+mod manifest;
+mod nodes;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use kubernetes::{Client, Resource};
+use serde_json::{Value, json};
+
+use super::World;
+use crate::guard::{Home, Job};
+use crate::subject::Kube;
+use crate::wait::{self, Waited};
+
+use self::nodes::Names;
+pub(super) use self::serve::Server;
+
+/// The label of what a run made, with its token as value.
+const LABEL: &str = "plimsoll.dev/run";
+
+/// From look to look while the harness waits for something of its own.
+const EVERY: Duration = Duration::from_millis(10);
+
+/// Why there is no cluster for a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// It cannot be had here: the case is skipped.
+    Unmet {
+        /// What is needed.
+        requirement: String,
+        /// What was seen.
+        seen: String,
+    },
+    /// It did not work.
+    Broken(String),
+}
+
+/// An object that a step made.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    /// Its kind.
+    pub(crate) resource: Resource,
+    /// Its namespace; of no meaning if its kind has none.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its uid, once it was told.
+    pub(crate) uid: String,
+}
+
+impl Made {
+    /// Its path in the API.
+    pub(crate) fn path(&self) -> String {
+        self.resource.path_of(&self.namespace, &self.name)
+    }
+}
+
+/// A cluster, as one case has it.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    /// The case's own.
+    pub(crate) namespace: String,
+    /// Names of nodes in the spec and in the cluster.
+    pub(crate) names: Names,
+    /// By workload.
+    pub(crate) made: BTreeMap<String, Made>,
+    /// What the bundled cluster can beyond Kubernetes; nothing of another.
+    pub(crate) extension: Option<Value>,
+    /// The bundled one's process.
+    pub(super) server: Option<Server>,
+    /// What this look has read already, by path.
+    read: BTreeMap<String, Result<Rc<Vec<Value>>, String>>,
+}
+
+impl Cluster {
+    /// Starts or reaches the cluster of a case, and makes its namespace.
+    pub(super) fn up(job: &Job, home: &Home) -> Result<Self, Lack> {
+        let deadline = job.case.spec.timeouts.step.map_or(Duration::from_secs(10), |t| t.0);
+        let broken = |error: kubernetes::Error| Lack::Broken(crate::chain(&error));
+        let declared = job.case.spec.cluster.as_ref();
+        let (client, server) = match &job.subject.kube {
+            Some(kube) => {
+                let client = Client::open(&kube.kubeconfig, kube.context.as_deref(), deadline).map_err(broken)?;
+                (client, None)
+            }
+            None => {
+                let server = Server::start(job, home)?;
+                let client = Client::open(&server.kubeconfig, None, deadline).map_err(broken)?;
+                (client, Some(server))
+            }
+        };
+        let names = match (&job.subject.kube, declared) {
+            (Some(_), Some(declared)) if !declared.nodes.is_empty() => {
+                let nodes = client.list("/api/v1/nodes").map_err(broken)?;
+                Names::matched(&declared.nodes, &nodes).map_err(|seen| Lack::Unmet {
+                    requirement: "the nodes of `cluster`".into(),
+                    seen,
+                })?
+            }
+            _ => Names::default(),
+        };
+        let extension = match client.find("/plimsoll/v1") {
+            Ok(found) => found,
+            // Whoever may not ask has none.
+            Err(error) if error.refusal().is_some() => None,
+            Err(error) => return Err(broken(error)),
+        };
+        let namespace = namespace(job);
+        let mut cluster = Self {
+            client,
+            namespace,
+            names,
+            made: BTreeMap::new(),
+            extension,
+            server,
+            read: BTreeMap::new(),
+        };
+        cluster.make_namespace(job, deadline)?;
+        Ok(cluster)
+    }
+
+    fn make_namespace(&mut self, job: &Job, deadline: Duration) -> Result<(), Lack> {
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": self.namespace, "labels": {LABEL: job.token}},
+        });
+        let broken = |error: kubernetes::Error| Lack::Broken(crate::chain(&error));
+        self.client.post("/api/v1/namespaces", &body).map_err(broken)?;
+        // Pods are refused before it is there.
+        let account = format!("/api/v1/namespaces/{}/serviceaccounts/default", self.namespace);
+        let waited = wait::until(deadline, EVERY, || match self.client.find(&account) {
+            Ok(Some(_)) => Ok(Ok(())),
+            Ok(None) => Err("it is not there"),
+            Err(error) => Ok(Err(broken(error))),
+        });
+        match waited {
+            Waited::Done(done) => done,
+            Waited::TimedOut { elapsed, last } => Err(Lack::Broken(format!(
+                "the cluster made no service account `default` in namespace `{}` in {elapsed:?}: {last}",
+                self.namespace
+            ))),
+        }
+    }
+
+    /// Whether it is the bundled one, which is the case's own.
+    pub(crate) fn is_own(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// A new look begins: what was read before is not what is there now.
+    pub(super) fn look_anew(&mut self) {
+        self.read.clear();
+    }
+
+    /// The objects at a path, read once a look.
+    pub(crate) fn list(&mut self, path: &str) -> Result<Rc<Vec<Value>>, String> {
+        if let Some(known) = self.read.get(path) {
+            return known.clone();
+        }
+        let read = self
+            .client
+            .list(path)
+            .map(Rc::new)
+            .map_err(|error| crate::chain(&error));
+        self.read.insert(path.to_owned(), read.clone());
+        read
+    }
+
+    /// The pods of a workload, by name: the one that it is, or those that it owns.
+    pub(crate) fn pods(&mut self, workload: &str) -> Result<Vec<Value>, String> {
+        let made = self
+            .made
+            .get(workload)
+            .cloned()
+            .ok_or_else(|| format!("`{workload}` was never made"))?;
+        let pods = self.list(&format!("/api/v1/namespaces/{}/pods", made.namespace))?;
+        let mut owned: Vec<Value> = if made.resource.kind == "Pod" {
+            pods.iter()
+                .filter(|pod| pod["metadata"]["name"] == made.name.as_str())
+                .cloned()
+                .collect()
+        } else {
+            let owners = self.owners(&made)?;
+            pods.iter().filter(|pod| is_owned(pod, &owners)).cloned().collect()
+        };
+        owned.sort_by_key(|pod| text(pod, "/metadata/name"));
+        Ok(owned)
+    }
+
+    /// Uids of an object and of what it owns and makes pods of.
+    pub(crate) fn owners(&mut self, made: &Made) -> Result<Vec<String>, String> {
+        let mut owners = vec![made.uid.clone()];
+        let between = match made.resource.kind.as_str() {
+            "Deployment" => format!("/apis/apps/v1/namespaces/{}/replicasets", made.namespace),
+            "CronJob" => format!("/apis/batch/v1/namespaces/{}/jobs", made.namespace),
+            _ => return Ok(owners),
+        };
+        for middle in self.list(&between)?.iter() {
+            if is_owned(middle, &owners[..1]) {
+                owners.push(text(middle, "/metadata/uid"));
+            }
+        }
+        Ok(owners)
+    }
+
+    /// What a reference stands for: `${namespace}`, `${web.podIPs}`. `None` if nothing is known by that name.
+    pub(super) fn reference(&mut self, first: &str, rest: &str) -> Option<Result<Value, String>> {
+        if first == "namespace" && rest.is_empty() {
+            return Some(Ok(json!(self.namespace)));
+        }
+        let uid = self.made.get(first)?.uid.clone();
+        if rest == "uid" {
+            return Some(Ok(json!(uid)));
+        }
+        self.look_anew();
+        let pods = match self.pods(first) {
+            Ok(pods) => pods,
+            Err(why) => return Some(Err(why)),
+        };
+        let every = |pointer: &str| -> Vec<String> {
+            let all = pods.iter().map(|pod| text(pod, pointer));
+            all.filter(|text| !text.is_empty()).collect()
+        };
+        let one = |pointer: &str, what: &str| {
+            let first_of = every(pointer).into_iter().next();
+            first_of
+                .map(|text| json!(text))
+                .ok_or_else(|| format!("`{first}` has no pod with {what}"))
+        };
+        Some(match rest {
+            "podName" => one("/metadata/name", "a name"),
+            "podNames" => Ok(json!(every("/metadata/name"))),
+            "podIP" => one("/status/podIP", "an address"),
+            "podIPs" => Ok(json!(every("/status/podIP"))),
+            "hostIP" => one("/status/hostIP", "a node's address"),
+            "node" => one("/spec/nodeName", "a node").map(|real| {
+                let real = real.as_str().unwrap_or_default();
+                json!(self.names.of_spec(real))
+            }),
+            _ => return None,
+        })
+    }
+
+    /// Removes what the case made in a cluster that lives on. Answers what is still there.
+    pub(super) fn clean(&mut self, within: Duration) -> Vec<String> {
+        if self.is_own() {
+            return Vec::new();
+        }
+        let mut left = Vec::new();
+        let background = json!({"propagationPolicy": "Background"});
+        for made in self
+            .made
+            .values()
+            .filter(|made| !made.resource.namespaced || made.namespace != self.namespace)
+        {
+            if let Err(error) = self.client.delete(&made.path(), &background)
+                && !error.is_not_found()
+            {
+                left.push(format!("{}: {}", made.path(), crate::chain(&error)));
+            }
+        }
+        left.extend(remove_namespace(&self.client, &self.namespace, within));
+        left
+    }
+}
+
+/// The name of a case's namespace.
+fn namespace(job: &Job) -> String {
+    let token = job.token.to_lowercase();
+    format!("plimsoll-{token}")
+}
+
+fn remove_namespace(client: &Client, namespace: &str, within: Duration) -> Option<String> {
+    let path = format!("/api/v1/namespaces/{namespace}");
+    let told = |error: kubernetes::Error| Some(format!("namespace {namespace}: {}", crate::chain(&error)));
+    match client.delete(&path, &json!({})) {
+        Ok(_) => {}
+        Err(error) if error.is_not_found() => return None,
+        Err(error) => return told(error),
+    }
+    let waited = wait::until(within, Duration::from_millis(200), || match client.find(&path) {
+        Ok(None) => Ok(None),
+        Ok(Some(_)) => Err(()),
+        Err(error) => Ok(told(error)),
+    });
+    match waited {
+        Waited::Done(told) => told,
+        Waited::TimedOut { elapsed, .. } => Some(format!("namespace {namespace} is still there after {elapsed:?}")),
+    }
+}
+
+/// Removes the namespace of a case that did not come to its end. Answers what is still there.
+pub(crate) fn remove(job: &Job) -> Vec<String> {
+    let Some(kube) = &job.subject.kube else {
+        return Vec::new();
+    };
+    match Client::open(&kube.kubeconfig, kube.context.as_deref(), Duration::from_secs(10)) {
+        Ok(client) => remove_namespace(&client, &namespace(job), Duration::from_secs(10))
+            .into_iter()
+            .collect(),
+        Err(error) => vec![format!("namespace {}: {}", namespace(job), crate::chain(&error))],
+    }
+}
+
+/// What a cluster says of its version.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn version(kube: &Kube) -> Result<String, String> {
+    let client = Client::open(
+        Path::new(&kube.kubeconfig),
+        kube.context.as_deref(),
+        Duration::from_secs(5),
+    );
+    let version = client.and_then(|client| client.get("/version"));
+    let version = version.map_err(|error| crate::chain(&error))?;
+    Ok(format!("Kubernetes {}", text(&version, "/gitVersion")))
+}
+
+/// Whether one of these uids is among the owners of an object.
+pub(crate) fn is_owned(object: &Value, owners: &[String]) -> bool {
+    let references = object["metadata"]["ownerReferences"].as_array();
+    references
+        .into_iter()
+        .flatten()
+        .filter_map(|owner| owner["uid"].as_str())
+        .any(|uid| owners.iter().any(|owner| owner == uid))
+}
+
+/// The text at a JSON pointer; empty if there is none.
+pub(crate) fn text(value: &Value, pointer: &str) -> String {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+impl World<'_> {
+    /// The cluster; only a case of a cluster may ask.
+    pub(crate) fn cluster(&mut self) -> Result<&mut Cluster, String> {
+        self.cluster.as_mut().ok_or_else(|| "there is no cluster".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_is_known_by_its_uid() {
+        let pod = json!({"metadata": {"ownerReferences": [{"uid": "a", "name": "web"}]}});
+        assert!(is_owned(&pod, &["b".into(), "a".into()]));
+        assert!(!is_owned(&pod, &["web".into()]));
+        assert!(!is_owned(&json!({"metadata": {}}), &["a".into()]));
+    }
+}
