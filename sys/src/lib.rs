@@ -12,6 +12,8 @@ pub mod early;
 pub mod fork;
 pub mod freestanding;
 #[cfg(feature = "std")]
+pub mod hierarchy;
+#[cfg(feature = "std")]
 pub mod launch;
 #[cfg(feature = "std")]
 pub mod mount_attr;

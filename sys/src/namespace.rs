@@ -38,12 +38,39 @@ pub fn join(fd: impl AsFd, kinds: u32) -> io::Result<()> {
     }
 }
 
+/// `unshare(kinds)`: gives this thread network, UTS and IPC namespaces of its own, those of the three that are asked for.
+///
+/// Other threads stay where they are.
+/// See <https://man7.org/linux/man-pages/man2/unshare.2.html>.
+///
+/// # Errors
+/// `EINVAL` for any other kind, `EPERM` without `CAP_SYS_ADMIN`.
+pub fn unshare(kinds: u32) -> io::Result<()> {
+    let allowed = libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    let kinds = libc::c_int::try_from(kinds).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    if kinds & !allowed != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    // SAFETY: these three kinds replace pointers of the calling task; no descriptor, memory or signal state that Rust
+    // relies on is unshared.
+    match unsafe { libc::unshare(kinds) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_network_namespace_says_that_it_is_one() {
         let file = std::fs::File::open("/proc/self/ns/net").unwrap();
         assert_eq!(super::kind(&file).unwrap(), libc::CLONE_NEWNET as u32);
+    }
+
+    #[test]
+    fn a_kind_that_other_threads_would_notice_is_refused() {
+        let refused = super::unshare(libc::CLONE_FILES as u32).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EINVAL));
     }
 
     #[test]

@@ -1,0 +1,516 @@
+//! The network: a wire between nodes, a namespace for each node, a routed pair of interfaces for each pod.
+//!
+//! Pods are not on a bridge: each has a /32 address and reaches everything through its node, by a gateway address that
+//! exists nowhere and whose hardware address it knows. Nodes know by plain routes behind which node which pods are.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::route::RouteScope;
+use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use tokio::net::TcpSocket;
+
+use crate::address::{GATEWAY, Pool, Subnet, WIRE, WIRE_PREFIX};
+use crate::namespace::{Namespace, Room};
+
+/// Hardware address of the node's end of every pair.
+const NODE_END: [u8; 6] = [0xee; 6];
+const LOOPBACK: u32 = 1;
+/// Index of the only interface, beside the loopback, of a node towards the wire and of a pod towards its node.
+const FIRST: u32 = 2;
+
+/// Why the network is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// A namespace, or a socket in it.
+    #[error("failed to {act}")]
+    Namespace {
+        /// What was done.
+        act: &'static str,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A netlink request.
+    #[error("failed to {act}")]
+    Link {
+        /// What was asked for.
+        act: String,
+        /// Cause.
+        source: rtnetlink::Error,
+    },
+    /// A kernel parameter.
+    #[error("failed to write `{path}`")]
+    Parameter {
+        /// Its file.
+        path: String,
+        /// Cause.
+        source: io::Error,
+    },
+    /// There is no address left.
+    #[error("no address is left in {range}")]
+    Exhausted {
+        /// Of these.
+        range: String,
+    },
+}
+
+fn namespace(act: &'static str) -> impl FnOnce(io::Error) -> NetworkError {
+    move |source| NetworkError::Namespace { act, source }
+}
+
+fn link(act: impl Into<String>) -> impl FnOnce(rtnetlink::Error) -> NetworkError {
+    let act = act.into();
+    move |source| NetworkError::Link { act, source }
+}
+
+/// A netlink socket in the namespace of this thread. Must be called where a tokio runtime is entered.
+pub(crate) fn connect() -> io::Result<Handle> {
+    let (connection, handle, _) = rtnetlink::new_connection()?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+async fn room_with_links(name: &str) -> Result<(Room, Handle), NetworkError> {
+    let room = Room::create(name)
+        .await
+        .map_err(namespace("make a network namespace"))?;
+    let links = open_links(&room).await?;
+    Ok((room, links))
+}
+
+async fn open_links(room: &Room) -> Result<Handle, NetworkError> {
+    let runtime = tokio::runtime::Handle::current();
+    room.run(move || {
+        let _entered = runtime.enter();
+        connect()
+    })
+    .await
+    .and_then(|opened| opened)
+    .map_err(namespace("open a netlink socket"))
+}
+
+async fn parameters(room: &Room, all: Vec<(String, &'static str)>) -> Result<(), NetworkError> {
+    room.run(move || {
+        for (path, value) in all {
+            let path = format!("/proc/sys/net/{path}");
+            std::fs::write(&path, value).map_err(|source| NetworkError::Parameter { path, source })?;
+        }
+        Ok(())
+    })
+    .await
+    .map_err(namespace("reach a network namespace"))?
+}
+
+/// The wire between the nodes: a bridge in a namespace of its own, so that nothing of it is seen on the machine.
+#[derive(Debug)]
+pub struct Underlay {
+    room: Room,
+    links: Handle,
+    nodes: tokio::sync::Mutex<BTreeMap<u16, Handle>>,
+    next: Mutex<u16>,
+}
+
+impl Underlay {
+    /// Makes the wire. It is gone when the last owner is.
+    ///
+    /// # Errors
+    /// [`NetworkError`], for want of privilege most of the time.
+    pub async fn create() -> Result<Self, NetworkError> {
+        let (room, links) = room_with_links("wire").await?;
+        let bridge = LinkBridge::new("wire").index(FIRST).up().build();
+        links
+            .link()
+            .add(bridge)
+            .execute()
+            .await
+            .map_err(link("make the bridge"))?;
+        up(&links, LOOPBACK).await?;
+        address(&links, FIRST, WIRE, WIRE_PREFIX).await?;
+        parameters(&room, forwarding()).await?;
+        Ok(Self {
+            room,
+            links,
+            nodes: tokio::sync::Mutex::default(),
+            next: Mutex::new(0),
+        })
+    }
+
+    fn number(&self) -> u16 {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next += 1;
+        *next
+    }
+
+    /// A TCP socket outside of every node, as a client on the wire has it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn socket(&self) -> io::Result<TcpSocket> {
+        socket_in(&self.room).await
+    }
+}
+
+fn forwarding() -> Vec<(String, &'static str)> {
+    let mut all = vec![("ipv4/ip_forward".to_owned(), "1")];
+    for which in ["all", "default"] {
+        all.push((format!("ipv4/conf/{which}/rp_filter"), "0"));
+    }
+    all
+}
+
+async fn up(links: &Handle, index: u32) -> Result<(), NetworkError> {
+    let message = LinkUnspec::new_with_index(index).up().build();
+    links
+        .link()
+        .change(message)
+        .execute()
+        .await
+        .map_err(link("set an interface up"))
+}
+
+async fn address(links: &Handle, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), NetworkError> {
+    let add = links.address().add(index, IpAddr::V4(address), prefix);
+    add.execute().await.map_err(link(format!("add address {address}")))
+}
+
+async fn route(links: &Handle, to: Subnet, index: u32, by: Option<Ipv4Addr>) -> Result<(), NetworkError> {
+    let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
+        .destination_prefix(to.base, to.prefix)
+        .output_interface(index);
+    message = match by {
+        Some(gateway) => message.gateway(gateway),
+        None => message.scope(RouteScope::Link),
+    };
+    let add = links.route().add(message.build()).replace();
+    add.execute().await.map_err(link(format!("add the route to {to}")))
+}
+
+/// Both ends of a pair in one request: each with its name, the far one in `there` as its interface 2.
+fn pair(index: Option<u32>, name: &str, mac: Option<[u8; 6]>, far: &str, there: &Namespace) -> LinkMessage {
+    // Not up: while it is made it has no peer yet, and that cannot be up (ENOTCONN).
+    let peer = LinkMessageBuilder::<LinkUnspec>::new().name(far).index(FIRST);
+    let peer = peer.setns_by_fd(there.raw());
+    let mut near = LinkMessageBuilder::<rtnetlink::LinkVeth>::new_with_info_kind(InfoKind::Veth)
+        .name(name)
+        .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
+        .up();
+    if let Some(index) = index {
+        near = near.index(index);
+    }
+    if let Some(mac) = mac {
+        near = near.append_extra_attribute(LinkAttribute::Address(mac.to_vec()));
+    }
+    near.build()
+}
+
+async fn socket_in(room: &Room) -> io::Result<TcpSocket> {
+    let made = room.run(|| {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+    });
+    let socket = made.await??;
+    Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+/// The network of a node.
+#[derive(Debug)]
+pub(crate) struct NodeNetwork {
+    underlay: Arc<Underlay>,
+    number: u16,
+    room: Room,
+    links: Handle,
+    pool: Mutex<Pool>,
+    /// The wire is cut.
+    cut: tokio::sync::Mutex<bool>,
+}
+
+/// The network of a pod, seen from its node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PodNetwork {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) index: u32,
+}
+
+impl NodeNetwork {
+    /// A namespace on the wire, with routes to and from every other node.
+    pub(crate) async fn create(underlay: &Arc<Underlay>) -> Result<Self, NetworkError> {
+        let number = underlay.number();
+        let (room, links) = room_with_links(&format!("node-{number}")).await?;
+        let network = Self {
+            underlay: underlay.clone(),
+            number,
+            room,
+            links,
+            pool: Mutex::new(Pool::new(number)),
+            cut: tokio::sync::Mutex::new(false),
+        };
+        let name = format!("node{number}");
+        let port = u32::from(number) + 16;
+        let message = pair(Some(port), &name, None, "e0", network.room.net());
+        let add = underlay.links.link().add(message);
+        add.execute().await.map_err(link("make the node's interface"))?;
+        let join = LinkUnspec::new_with_index(port).controller(FIRST).build();
+        let join = underlay.links.link().change(join);
+        join.execute()
+            .await
+            .map_err(link("put the node's interface on the wire"))?;
+        parameters(&network.room, forwarding()).await?;
+        up(&network.links, LOOPBACK).await?;
+        up(&network.links, FIRST).await?;
+        address(&network.links, FIRST, network.address(), WIRE_PREFIX).await?;
+
+        let mut nodes = underlay.nodes.lock().await;
+        network.join(nodes.keys().copied()).await?;
+        for subnet in ranges(number) {
+            for other in nodes.values() {
+                route(other, subnet, FIRST, Some(network.address()))
+                    .await
+                    .or_else(unreachable)?;
+            }
+            route(&underlay.links, subnet, FIRST, Some(network.address())).await?;
+        }
+        nodes.insert(number, network.links.clone());
+        drop(nodes);
+        Ok(network)
+    }
+
+    /// The default route and those to other nodes.
+    async fn join(&self, others: impl Iterator<Item = u16>) -> Result<(), NetworkError> {
+        route(&self.links, Subnet::EVERYTHING, FIRST, Some(WIRE)).await?;
+        for other in others {
+            for subnet in ranges(other) {
+                route(&self.links, subnet, FIRST, Some(crate::address::node(other))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        crate::address::node(self.number)
+    }
+
+    pub(crate) fn subnet(&self) -> Subnet {
+        Subnet::of_pods(self.number)
+    }
+
+    pub(crate) fn namespace(&self) -> &Namespace {
+        self.room.net()
+    }
+
+    /// A TCP socket of the node.
+    pub(crate) async fn socket(&self) -> io::Result<TcpSocket> {
+        socket_in(&self.room).await
+    }
+
+    /// Takes the node off the wire: its interface goes down, and its routes with it.
+    pub(crate) async fn partition(&self) -> Result<(), NetworkError> {
+        let mut cut = self.cut.lock().await;
+        let message = LinkUnspec::new_with_index(FIRST).down().build();
+        let change = self.links.link().change(message);
+        change.execute().await.map_err(link("set the node's interface down"))?;
+        *cut = true;
+        Ok(())
+    }
+
+    /// Puts the node back on the wire.
+    pub(crate) async fn heal(&self) -> Result<(), NetworkError> {
+        let mut cut = self.cut.lock().await;
+        if !*cut {
+            return Ok(());
+        }
+        up(&self.links, FIRST).await?;
+        let nodes = self.underlay.nodes.lock().await;
+        self.join(nodes.keys().copied().filter(|other| *other != self.number))
+            .await?;
+        *cut = false;
+        Ok(())
+    }
+
+    /// An address for a pod; it comes back by [`NodeNetwork::remove`].
+    pub(crate) fn reserve(&self) -> Result<PodNetwork, NetworkError> {
+        let taken = self.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (host, address) = taken.ok_or_else(|| NetworkError::Exhausted {
+            range: self.subnet().to_string(),
+        })?;
+        Ok(PodNetwork {
+            address,
+            index: u32::from(host) + 100,
+        })
+    }
+
+    /// Takes an address that a pod has already.
+    pub(crate) fn adopt(&self, address: Ipv4Addr) -> PodNetwork {
+        let host = self
+            .pool
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_this(address);
+        PodNetwork {
+            address,
+            index: u32::from(host) + 100,
+        }
+    }
+
+    /// Connects a pod's namespace, in which `inside` is a netlink socket.
+    pub(crate) async fn attach(
+        &self,
+        pod: &PodNetwork,
+        there: &Namespace,
+        inside: &Handle,
+    ) -> Result<(), NetworkError> {
+        let name = format!("pod{}", pod.index);
+        let message = pair(Some(pod.index), &name, Some(NODE_END), "eth0", there);
+        let add = self.links.link().add(message);
+        add.execute().await.map_err(link("make the pod's interface"))?;
+        route(&self.links, Subnet::host(pod.address), pod.index, None).await?;
+        up(inside, LOOPBACK).await?;
+        up(inside, FIRST).await?;
+        address(inside, FIRST, pod.address, 32).await?;
+        route(inside, Subnet::host(GATEWAY), FIRST, None).await?;
+        let neighbour = inside.neighbours().add(FIRST, IpAddr::V4(GATEWAY));
+        let neighbour = neighbour.link_layer_address(&NODE_END).replace();
+        neighbour
+            .execute()
+            .await
+            .map_err(link("tell the pod where its gateway is"))?;
+        route(inside, Subnet::EVERYTHING, FIRST, Some(GATEWAY)).await
+    }
+
+    /// Takes a pod's interface and gives its address back.
+    pub(crate) async fn remove(&self, pod: &PodNetwork) {
+        // It may have gone with its namespace.
+        let _gone = self.links.link().del(pod.index).execute().await.is_err();
+        self.pool
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .give_back(pod.address);
+    }
+
+    /// Takes the node from the wire for good.
+    pub(crate) async fn leave(&self) {
+        self.underlay.nodes.lock().await.remove(&self.number);
+        let port = u32::from(self.number) + 16;
+        let _gone = self.underlay.links.link().del(port).execute().await.is_err();
+    }
+}
+
+/// Where the pods of a node are.
+fn ranges(number: u16) -> [Subnet; 2] {
+    [Subnet::of_pods(number), Subnet::of_more_pods(number)]
+}
+
+/// A node that is partitioned has no route to anybody, and gets all of them when it is healed.
+fn unreachable(error: NetworkError) -> Result<(), NetworkError> {
+    match &error {
+        NetworkError::Link {
+            source: rtnetlink::Error::NetlinkError(message),
+            ..
+        } if message.raw_code() == -101 || message.raw_code() == -100 => Ok(()),
+        _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::namespace::{IPC, NET, Shared, UTS};
+
+    async fn pod(node: &NodeNetwork, name: &str) -> (Shared, PodNetwork, Room) {
+        let runtime = tokio::runtime::Handle::current();
+        let (shared, inside) = Shared::create(NET | UTS | IPC, name.into(), move || {
+            let _entered = runtime.enter();
+            connect()
+        })
+        .await
+        .unwrap();
+        let network = node.reserve().unwrap();
+        node.attach(&network, shared.net.as_ref().unwrap(), &inside)
+            .await
+            .unwrap();
+        let room = Room::enter(name, shared.net.clone().unwrap()).await.unwrap();
+        (shared, network, room)
+    }
+
+    /// What a pod that serves answers to one that dials; `None` if it cannot be reached.
+    async fn dial(from: &Room, to: &Room, address: Ipv4Addr) -> Option<String> {
+        let listener = to
+            .run(move || std::net::TcpListener::bind((address, 8080)))
+            .await
+            .unwrap()
+            .unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let serve = tokio::spawn(async move {
+            let (mut stream, peer) = listener.accept().await.unwrap();
+            stream.write_all(peer.ip().to_string().as_bytes()).await.unwrap();
+        });
+        let socket = socket_in(from).await.unwrap();
+        let wait = std::time::Duration::from_millis(500);
+        let connected = tokio::time::timeout(wait, socket.connect((address, 8080).into())).await;
+        let answer = match connected {
+            Ok(Ok(mut stream)) => {
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                Some(answer)
+            }
+            _ => None,
+        };
+        serve.abort();
+        answer
+    }
+
+    /// The kernel may take a second to notice that a wire is whole.
+    async fn reach(from: &Room, to: &Room, address: Ipv4Addr) -> Option<String> {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let mut answer = None;
+        while answer.is_none() && std::time::Instant::now() < end {
+            answer = dial(from, to, address).await;
+        }
+        answer
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn pods_reach_each_other_across_nodes_until_the_wire_is_cut() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: network namespaces need root");
+            return;
+        }
+        let underlay = Arc::new(Underlay::create().await.unwrap());
+        let (one, two) = (
+            NodeNetwork::create(&underlay).await.unwrap(),
+            NodeNetwork::create(&underlay).await.unwrap(),
+        );
+        let (_a, first, a) = pod(&one, "a").await;
+        let (_b, second, b) = pod(&two, "b").await;
+        let (_c, third, c) = pod(&one, "c").await;
+        assert_eq!(first.address.to_string(), "10.244.1.2");
+        assert_eq!(reach(&a, &b, second.address).await, Some("10.244.1.2".into()));
+        assert_eq!(reach(&b, &a, first.address).await, Some("10.244.2.2".into()));
+        assert_eq!(reach(&a, &c, third.address).await, Some("10.244.1.2".into()));
+        assert_eq!(
+            reach(&underlay.room, &c, third.address).await,
+            Some("172.30.255.254".into())
+        );
+
+        two.partition().await.unwrap();
+        assert_eq!(dial(&a, &b, second.address).await, None);
+        assert_eq!(
+            dial(&a, &c, third.address).await,
+            Some("10.244.1.2".into()),
+            "on the same node"
+        );
+        two.heal().await.unwrap();
+        assert_eq!(reach(&b, &a, first.address).await, Some("10.244.2.2".into()));
+        one.remove(&first).await;
+    }
+}
