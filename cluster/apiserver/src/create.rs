@@ -84,7 +84,6 @@ impl Api {
         set(&mut object, "uid", Uuid::new_v4().to_string());
         set(&mut object, "creationTimestamp", now());
         objects::default::apply(kind, &mut object);
-        strategy::before_create(kind, &mut object);
         self.admit(&mut Attempt {
             kind,
             part: Part::Main,
@@ -97,6 +96,8 @@ impl Api {
             dry_run: writing.dry_run,
             store: &View(&self.shared.store),
         })?;
+        // What is admitted may ask for more than what was sent: its class follows from that.
+        strategy::before_create(kind, &mut object);
         let faults = objects::validate::create(kind, &object);
         if !faults.is_empty() {
             return Err(Status::invalid(kind, &name, faults));

@@ -1,8 +1,8 @@
 //! What the API does to an object of a kind before it is written: which part belongs to whom, and what counts as a new
 //! generation. After the `strategy.go` of each kind in <https://github.com/kubernetes/kubernetes/tree/master/pkg/registry>.
 
-use objects::{Kind, meta, qos};
-use serde_json::{Value, json};
+use objects::{Kind, meta};
+use serde_json::Value;
 
 use crate::{
     Part,
@@ -36,31 +36,7 @@ pub(crate) fn before_create(kind: &Kind, object: &mut Value) {
     if has_generation(kind) {
         set(object, "generation", 1);
     }
-    match kind.kind {
-        "Pod" => {
-            let class = qos::of(object).to_string();
-            meta::set(object, &["status"], json!({"phase": "Pending", "qosClass": class}));
-        }
-        "Namespace" => {
-            meta::set(object, &["status"], json!({"phase": "Active"}));
-            let finalizers = meta::list(object, &["spec", "finalizers"]);
-            if !finalizers.iter().any(|one| one == "kubernetes") {
-                let mut finalizers = finalizers.to_vec();
-                finalizers.push("kubernetes".into());
-                meta::set(object, &["spec", "finalizers"], finalizers);
-            }
-        }
-        "Service" => meta::set(object, &["status"], json!({"loadBalancer": {}})),
-        "Deployment" => meta::set(object, &["status"], json!({})),
-        "ReplicaSet" => meta::set(object, &["status"], json!({"replicas": 0})),
-        "PodDisruptionBudget" => meta::set(
-            object,
-            &["status"],
-            json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}),
-        ),
-        "ResourceQuota" => meta::set(object, &["status"], json!({})),
-        _ => {}
-    }
+    objects::default::begin(kind, object);
 }
 
 /// Takes from `new` what the part may change, and the rest from what is there.

@@ -99,7 +99,10 @@ impl Api {
             store: &View(&self.shared.store),
         })?;
         set(&mut new, "resourceVersion", meta::resource_version(old));
-        let faults = objects::validate::update(kind, old, &new);
+        let faults = match part {
+            Part::Status => objects::validate::status(kind, old, &new),
+            Part::Main | Part::Scale | Part::Finalize => objects::validate::update(kind, old, &new),
+        };
         if !faults.is_empty() {
             return Err(Status::invalid(kind, name, faults));
         }

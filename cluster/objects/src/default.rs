@@ -56,12 +56,13 @@ pub fn begin(kind: &Kind, object: &mut Value) {
         "Pod" => pod::begin(object),
         "Namespace" => namespace::begin(object),
         "Service" => meta::set(object, &["status"], json!({"loadBalancer": {}})),
-        "Deployment" | "PodDisruptionBudget" | "ReplicaSet" | "ResourceQuota" => {
-            meta::set(object, &["status"], json!({}));
-            if kind.kind == "ReplicaSet" {
-                meta::set(object, &["status", "replicas"], 0);
-            }
-        }
+        "Deployment" | "ResourceQuota" => meta::set(object, &["status"], json!({})),
+        "ReplicaSet" => meta::set(object, &["status"], json!({"replicas": 0})),
+        "PodDisruptionBudget" => meta::set(
+            object,
+            &["status"],
+            json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}),
+        ),
         _ => {}
     }
 }

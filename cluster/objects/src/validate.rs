@@ -20,6 +20,7 @@ mod namespace;
 mod node;
 mod pod;
 mod pod_spec;
+mod pod_update;
 mod priority_class;
 mod probe;
 mod resource_quota;
@@ -56,7 +57,7 @@ pub fn update(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     let mut faults = Faults::default();
     let all = &mut faults;
     if kind.kind == "Pod" {
-        pod::update(all, old, new);
+        pod_update::check(all, old, new);
         return faults.causes;
     }
     metadata::update(all, old, new);
