@@ -233,6 +233,7 @@ impl Scheduler {
         });
         match bound {
             Ok(()) => {
+                self.engine.bound(pod, self.api.revision());
                 let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
                 self.tell(pod, "Normal", "Scheduled", message);
             }

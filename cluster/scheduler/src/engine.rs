@@ -165,6 +165,17 @@ impl Engine {
         }
     }
 
+    /// The pod that was decided to be bound is, by this resource version: an object that is newer and says otherwise was
+    /// taken back to before.
+    pub fn bound(&mut self, pod: &PodKey, revision: u64) {
+        let known = self
+            .find(&pod.namespace, &pod.name)
+            .and_then(|id| self.snapshot.pod_mut(id));
+        if let Some(known) = known.filter(|known| known.key.uid == pod.uid) {
+            known.bound_by = Some(revision);
+        }
+    }
+
     /// The pod that was decided to be bound could not be: it is tried again after a pause.
     pub fn bind_failed(&mut self, pod: &PodKey, now: Duration) {
         let Some(id) = self.find(&pod.namespace, &pod.name) else {

@@ -19,6 +19,8 @@ pub(crate) struct Pod {
     pub(crate) node: Option<NodeId>,
     /// Decided, but not yet seen bound.
     pub(crate) assumed: bool,
+    /// The revision by which it was bound, once that is known.
+    pub(crate) bound_by: Option<u64>,
     pub(crate) terminating: bool,
     /// Terminating because another took its place.
     pub(crate) preempted: bool,

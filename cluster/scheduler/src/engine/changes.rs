@@ -88,6 +88,7 @@ impl Engine {
                     node_name: None,
                     node: None,
                     assumed: false,
+                    bound_by: None,
                     terminating,
                     preempted,
                     gated,
@@ -107,10 +108,16 @@ impl Engine {
                     }
                 }
             }
-            Some(id) => self.change_pod(id, class, node, terminating, gated, now, |pod| {
-                pod.preempted = preempted;
-                pod.started = started;
-            }),
+            Some(id) => {
+                // What is older than the binding says nothing of it; what is newer and unbound was taken back.
+                let revision = objects::meta::revision(object);
+                let taken_back = |pod: &Pod| pod.bound_by.is_some_and(|by| revision.is_some_and(|at| at > by));
+                self.change_pod(id, class, node, terminating, gated, now, |pod| {
+                    pod.preempted = preempted;
+                    pod.started = started;
+                    pod.assumed &= !taken_back(pod);
+                });
+            }
         }
     }
 
@@ -126,11 +133,11 @@ impl Engine {
         change: impl FnOnce(&mut Pod),
     ) {
         let Some(pod) = self.snapshot.pod_mut(id) else { return };
-        let before = pod.started;
+        let (before, was_assumed) = (pod.started, pod.assumed);
         change(pod);
         let started_anew = pod.started != before;
         let (old_class, was_at, was_terminating, was_gated) = (pod.class, pod.node_name, pod.terminating, pod.gated);
-        let (was_assumed, place) = (pod.assumed, pod.node);
+        let (is_assumed, place) = (pod.assumed, pod.node);
         pod.gated = gated;
         if let Some(node) = place.filter(|_| started_anew) {
             self.snapshot.touch(node);
@@ -161,7 +168,7 @@ impl Engine {
                 self.arrive(id, new, now);
             }
             // Decided, but the binding is not seen yet.
-            (Some(_), None) if was_assumed => {}
+            (Some(_), None) if is_assumed => {}
             (_, None) => {
                 self.snapshot.unsettle(id);
                 if terminating {

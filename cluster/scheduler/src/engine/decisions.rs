@@ -7,7 +7,7 @@ use super::Engine;
 use crate::cycle::{Refusal, Subject};
 use crate::decision::{Decision, Nomination, Outcome, PodKey};
 use crate::id::{NodeId, PodId};
-use crate::plugin::{PluginId, Preemption, displaced, preempt};
+use crate::plugin::{Preemption, displaced, preempt};
 use crate::shape::Shape;
 use crate::snapshot::Snapshot;
 
@@ -29,6 +29,7 @@ impl Engine {
                 self.snapshot.settle(id, name);
                 if let Some(pod) = self.snapshot.pod_mut(id) {
                     pod.assumed = true;
+                    pod.bound_by = None;
                     pod.message = None;
                 }
                 Outcome::Bind {
@@ -36,12 +37,8 @@ impl Engine {
                 }
             }
             Err(refusal) => {
-                let preemption = if self.rules.off.has(PluginId::DefaultPreemption) {
-                    Preemption::NotTried("")
-                } else {
-                    let memory = &mut self.cycle.memory;
-                    preempt(&mut self.snapshot, &subject, &refusal, memory, &mut self.random)
-                };
+                let memory = &mut self.cycle.memory;
+                let preemption = preempt(&mut self.snapshot, &subject, &refusal, memory, &mut self.random);
                 self.refuse(id, &shape, &refusal, preemption, now)
             }
         };
@@ -63,15 +60,12 @@ impl Engine {
         };
         let mut outcome = (Nomination::Keep, Vec::new(), Vec::new());
         match preemption {
-            Preemption::NotTried("") => {}
-            Preemption::NotTried(why) => message.push_str(&format!(" preemption: {why}")),
+            Preemption::NotTried(None) => {}
+            Preemption::NotTried(Some(why)) => message.push_str(&format!(" preemption: {why}")),
             Preemption::Futile(why) => {
-                if self.snapshot.size() > 0 {
-                    message.push_str(&format!(" preemption: {why}"));
-                }
-                if self.snapshot.pod(id).is_some_and(|pod| pod.nominated.is_some()) {
-                    outcome.0 = Nomination::Clear;
-                }
+                message.push_str(&format!(" preemption: {why}"));
+                // The node it waited for may be gone, and be named in its status still.
+                outcome.0 = Nomination::Clear;
                 self.snapshot.nominate(id, None);
             }
             Preemption::Victims { node, victims } => {

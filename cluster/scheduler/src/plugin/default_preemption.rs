@@ -34,8 +34,8 @@ impl Plugin for DefaultPreemption {
 /// What came of it.
 #[derive(Debug)]
 pub(crate) enum Preemption {
-    /// Not tried, for this reason: the pod stays nominated where it is.
-    NotTried(&'static str),
+    /// Not tried: the pod stays nominated where it is. There may be a reason to be told.
+    NotTried(Option<&'static str>),
     /// It helps nowhere.
     Futile(String),
     /// These pods, the most important first, are to go.
@@ -67,11 +67,14 @@ pub(crate) fn preempt(
     memory: &mut Memory,
     random: &mut Random,
 ) -> Preemption {
+    if subject.rules.off.has(PluginId::DefaultPreemption) || snapshot.size() == 0 {
+        return Preemption::NotTried(None);
+    }
     if subject.shape.never_preempts {
-        return Preemption::NotTried("not eligible due to preemptionPolicy=Never.");
+        return Preemption::NotTried(Some("not eligible due to preemptionPolicy=Never."));
     }
     if waits_for_victims(snapshot, subject, refusal) {
-        return Preemption::NotTried("not eligible due to a terminating pod on the nominated node.");
+        return Preemption::NotTried(Some("not eligible due to a terminating pod on the nominated node."));
     }
     let hopeful = refusal.nodes.iter().filter(|(_, reason)| reason.preemptible);
     let hopeful: Vec<NodeId> = hopeful.map(|(node, _)| *node).collect();

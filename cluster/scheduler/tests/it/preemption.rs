@@ -97,6 +97,11 @@ fn a_pod_that_never_preempts_says_so_and_waits() {
     lab.node("n", json!({}));
     lab.pod("low", on("n", pod(1, "4")));
     let never = both(pod(10, "1"), json!({"spec": {"preemptionPolicy": "Never"}}));
+    let mut empty = Lab::new();
+    assert_eq!(
+        empty.try_pod("p", never.clone()).unwrap_err(),
+        "no nodes available to schedule pods"
+    );
     assert_eq!(
         lab.try_pod("p", never).unwrap_err(),
         "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to preemptionPolicy=Never."

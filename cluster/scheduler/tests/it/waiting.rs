@@ -168,3 +168,16 @@ fn a_pod_that_is_taken_back_to_before_it_was_bound_is_placed_again() {
     lab.try_pod("q", asks(json!({"cpu": "1"}))).unwrap();
     assert_eq!(lab.place("p").as_deref(), Some("n"));
 }
+
+#[test]
+fn news_from_before_a_binding_do_not_undo_it_but_those_from_after_do() {
+    let mut lab = Lab::new();
+    lab.node("n", json!({}));
+    lab.pod("p", json!({}));
+    let decision = lab.engine.next(lab.now).unwrap();
+    lab.engine.bound(&decision.pod, 7);
+    lab.change_pod("p", json!({"metadata": {"resourceVersion": "6"}}));
+    assert_eq!(lab.engine.next(lab.now), None);
+    lab.change_pod("p", json!({"metadata": {"resourceVersion": "8"}}));
+    assert_eq!(lab.engine.next(lab.now).unwrap().pod, decision.pod);
+}
