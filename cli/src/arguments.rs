@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod cluster;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
@@ -53,7 +55,9 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// Tell why checks of a recorded run failed, or hold: who asked for what, and what the kernel showed; needs no root.
     Explain(Explain),
-    /// Remove what runs left that were killed.
+    /// A Kubernetes-like cluster on this machine: nodes that run pods, an API for kubectl, gone without a trace.
+    Cluster(cluster::Cluster),
+    /// Remove what runs and clusters left that were killed.
     Gc,
     /// Print the JSON Schema of the spec format, for editors.
     Schema,

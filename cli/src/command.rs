@@ -1,6 +1,7 @@
 //! One file for each command: it calls one stage and answers an exit code.
 
 mod check;
+pub(crate) mod cluster;
 mod compare;
 mod completions;
 mod diff;
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
         Verb::Explain(explain) => explain::explain(&explain, &state, streams),
         Verb::Compare(compare) => compare::compare(&compare, &state, streams),
         Verb::History(asked) => history::history(&asked, &state, streams),
+        Verb::Cluster(asked) => cluster::cluster(&asked, &state, streams),
         Verb::Gc => gc::gc(&state, streams),
         Verb::Schema => schema::schema(streams),
         Verb::Completions(completions) => completions::completions(&completions, streams),

@@ -69,6 +69,9 @@ pub(crate) enum Error {
     /// Nothing ran by this name.
     #[error("no check in the history is called `{0}`")]
     NoPast(String),
+    /// A cluster.
+    #[error(transparent)]
+    Cluster(#[from] crate::command::cluster::error::Error),
     /// There is no such command to tell about.
     #[error("there is no command `{0}`")]
     NoSuchCommand(String),
@@ -79,6 +82,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Discover(error) => error.exit_code(),
+            Self::Cluster(error) => error.exit_code(),
             Self::Subject(_)
             | Self::SameSubject(_)
             | Self::NoSuchRun { .. }
@@ -103,6 +107,7 @@ impl Error {
     /// What a user can do about it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Cluster(error) => error.hint(),
             Self::NoSuchRun { .. } => Some("`last`, a number below `runs/`, or the path of a `run.jsonl`"),
             Self::NoSuchCheck(_) => {
                 Some("`TEST.CHECK`, or the id of a case and `.CHECK`; `plimsoll report` lists the cases")

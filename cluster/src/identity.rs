@@ -1,44 +1,30 @@
-//! Who is who: the cluster's own certificate authority, its server, and the administrator.
+//! Who is who: the cluster's own certificate authority, and those who have a way in from the beginning.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use apiserver::{Authority, ServerError, Tokens, User};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 
-/// Names under which the server answers. A service of the first address of the service range is called `kubernetes`.
-const SERVER_NAMES: [&str; 8] = [
-    "127.0.0.1",
-    "10.96.0.1",
-    "localhost",
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-    "kubernetes.default.svc.cluster",
-    "kubernetes.default.svc.cluster.local",
-];
-
-/// Common name and organisation of the administrator: a user and a group.
+/// The administrator and the group of those who may do everything.
 pub const ADMINISTRATOR: (&str, &str) = ("kubernetes-admin", "system:masters");
+
+/// The one who may read everything and change nothing.
+pub const READER: (&str, &str) = ("plimsoll-reader", "plimsoll:readers");
 
 /// Keys, certificates and tokens of a cluster.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Identity {
-    /// The authority's certificate, PEM.
-    pub authority: String,
-    /// The server's certificate and key.
-    pub server: Pair,
-    /// The administrator's certificate and key.
+    /// The authority.
+    pub authority: Pair,
+    /// The administrator.
     pub administrator: Pair,
     /// Bearer token of the administrator.
     pub token: String,
-    /// What tokens of service accounts are signed with.
-    pub token_key: [u8; 32],
+    /// Bearer token of the reader.
+    pub reader_token: String,
 }
 
 /// A certificate and its private key, both PEM.
@@ -55,13 +41,8 @@ pub struct Pair {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A key or certificate.
-    #[error("failed to make the certificate of `{of}`")]
-    Make {
-        /// Whose.
-        of: &'static str,
-        /// Cause.
-        source: rcgen::Error,
-    },
+    #[error(transparent)]
+    Certificate(#[from] ServerError),
     /// Random numbers.
     #[error("failed to get random numbers for a token")]
     Random {
@@ -84,33 +65,14 @@ impl Identity {
     /// A new one.
     ///
     /// # Errors
-    /// [`Error::Make`] or [`Error::Random`].
+    /// [`Error::Certificate`] or [`Error::Random`].
     pub fn make() -> Result<Self, Error> {
-        let make = |of| move |source| Error::Make { of, source };
-        let mut authority = CertificateParams::default();
-        authority.distinguished_name = name(("plimsoll-cluster", "plimsoll"));
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
-        let key = KeyPair::generate().map_err(make("authority"))?;
-        let certificate = authority.self_signed(&key).map_err(make("authority"))?.pem();
-        let issuer = Issuer::new(authority, key);
-        let names = SERVER_NAMES.map(String::from).to_vec();
-        let mut server = CertificateParams::new(names).map_err(make("server"))?;
-        server.distinguished_name = name(("kube-apiserver", "plimsoll"));
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let mut administrator = CertificateParams::default();
-        administrator.distinguished_name = name(ADMINISTRATOR);
-        administrator.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let authority = Authority::new()?;
         Ok(Self {
-            authority: certificate,
-            server: Pair::signed(server, &issuer).map_err(make("server"))?,
-            administrator: Pair::signed(administrator, &issuer).map_err(make("administrator"))?,
-            token: random::<24>()?.iter().map(|byte| format!("{byte:02x}")).collect(),
-            token_key: random()?,
+            administrator: authority.client(ADMINISTRATOR.0, ADMINISTRATOR.1)?.into(),
+            authority: authority.pair().clone().into(),
+            token: random_token()?,
+            reader_token: random_token()?,
         })
     }
 
@@ -135,38 +97,50 @@ impl Identity {
             Err(error) => Err(failed("read")(error)),
         }
     }
-}
 
-impl Pair {
-    fn signed(mut params: CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Result<Self, rcgen::Error> {
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        // Python's client is strict about it.
-        params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate()?;
-        Ok(Self {
-            certificate: params.signed_by(&key, issuer)?.pem(),
-            key: key.serialize_pem(),
+    /// The authority, which signs the server's certificate.
+    pub(crate) fn authority(&self) -> Result<Authority, ServerError> {
+        Authority::read(apiserver::Pair {
+            certificate: self.authority.certificate.clone(),
+            key: self.authority.key.clone(),
         })
     }
-}
 
-fn name((user, group): (&str, &str)) -> DistinguishedName {
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, user);
-    name.push(DnType::OrganizationName, group);
-    name
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    // So few bytes come whole, and no signal cuts them short (`getrandom(2)`).
-    match getrandom(&mut bytes[..], GetRandomFlags::empty()) {
-        Ok(n) if n == N => Ok(bytes),
-        Ok(_) => Err(Error::Random {
-            source: io::ErrorKind::UnexpectedEof.into(),
-        }),
-        Err(errno) => Err(Error::Random { source: errno.into() }),
+    /// Whose the bearer tokens are.
+    pub(crate) fn tokens(&self) -> Tokens {
+        let mut tokens = Tokens::default();
+        for (token, (name, group)) in [(&self.token, ADMINISTRATOR), (&self.reader_token, READER)] {
+            let user = User {
+                name: name.into(),
+                groups: vec![group.into()],
+                uid: String::new(),
+            };
+            tokens.add(token, user);
+        }
+        tokens
     }
+}
+
+impl From<apiserver::Pair> for Pair {
+    fn from(pair: apiserver::Pair) -> Self {
+        Self {
+            certificate: pair.certificate,
+            key: pair.key,
+        }
+    }
+}
+
+/// A bearer token that nobody guesses.
+fn random_token() -> Result<String, Error> {
+    let mut bytes = [0; 24];
+    // So few bytes come whole, and no signal cuts them short (`getrandom(2)`).
+    let got =
+        getrandom(&mut bytes[..], GetRandomFlags::empty()).map_err(|errno| Error::Random { source: errno.into() })?;
+    if got < bytes.len() {
+        let source = io::ErrorKind::UnexpectedEof.into();
+        return Err(Error::Random { source });
+    }
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Writes a file that nobody but its owner may read, whole or not at all.
@@ -199,11 +173,9 @@ mod tests {
         let first = Identity::kept_in(directory.path()).expect("made");
         let second = Identity::kept_in(directory.path()).expect("read");
         assert_eq!(first.token, second.token);
-        assert_eq!(first.authority, second.authority);
-        let mode = std::fs::metadata(directory.path().join("identity.json"))
-            .expect("kept")
-            .permissions()
-            .mode();
+        assert_eq!(first.authority.certificate, second.authority.certificate);
+        let path = directory.path().join("identity.json");
+        let mode = std::fs::metadata(path).expect("kept").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_ne!(Identity::make().expect("made").token, first.token);
     }

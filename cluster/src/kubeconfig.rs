@@ -3,15 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::identity::{ADMINISTRATOR, Identity};
+use crate::identity::{ADMINISTRATOR, Identity, READER};
 
-/// The text of a kubeconfig for the server at this URL. The current context shows the administrator's certificate, the
-/// other, `NAME-token`, the bearer token.
+/// The text of a kubeconfig for the server at this URL. The current context shows the administrator's certificate; of the
+/// others, `NAME-token` the administrator's bearer token, and `NAME-reader` that of somebody who may change nothing.
 ///
 /// See <https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/>.
 pub fn text(cluster: &str, server: &str, identity: &Identity) -> String {
     let cluster = format!("plimsoll-{cluster}");
-    let user = ADMINISTRATOR.0;
+    let (user, reader) = (ADMINISTRATOR.0, READER.0);
     let base64 = |text: &str| STANDARD.encode(text);
     format!(
         "\
@@ -28,6 +28,8 @@ contexts:
   context: {{cluster: {cluster}, user: {user}}}
 - name: {cluster}-token
   context: {{cluster: {cluster}, user: {user}-token}}
+- name: {cluster}-reader
+  context: {{cluster: {cluster}, user: {reader}}}
 users:
 - name: {user}
   user:
@@ -36,11 +38,15 @@ users:
 - name: {user}-token
   user:
     token: {token}
+- name: {reader}
+  user:
+    token: {reader_token}
 preferences: {{}}
 ",
-        authority = base64(&identity.authority),
+        authority = base64(&identity.authority.certificate),
         certificate = base64(&identity.administrator.certificate),
         key = base64(&identity.administrator.key),
         token = identity.token,
+        reader_token = identity.reader_token,
     )
 }

@@ -1,8 +1,18 @@
 //! The mini-cluster in one process: API server, controllers, scheduler and nodes, put together.
 
+mod cgroup;
+mod config;
+mod extension;
+mod fault;
 pub mod identity;
 pub mod kubeconfig;
-
-pub use identity::Identity;
-#[cfg_attr(not(test), expect(dead_code, reason = "the assembly, which comes next, starts it"))]
+mod memory;
+mod nodes;
 mod scheduling;
+mod serve;
+
+pub use agent::NodeConfig;
+pub use config::{Config, check};
+pub use fault::{Fault, faults};
+pub use identity::Identity;
+pub use serve::{Error, Ready, Serving, serve};

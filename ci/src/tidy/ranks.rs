@@ -29,7 +29,7 @@ const MAY_STAND_ON: [(&str, &[&str]); 18] = [
     ("agent", &["objects", "apiserver", "oci-runtime-client", "image", "sys"]),
     (
         "cluster",
-        &["objects", "scheduler", "apiserver", "controllers", "agent"],
+        &["objects", "scheduler", "apiserver", "controllers", "agent", "sys"],
     ),
     (
         "harness",

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     Api,
-    metadata::{clear, now, set},
+    metadata::{clear, keep, keep_part, now, set},
     store::{Path, Write, Writer},
     stored::Stored,
 };
@@ -58,28 +58,40 @@ impl Api {
     /// If a change cannot be kept on disk; those before it are made.
     pub fn rewind(&self, to: &Snapshot) -> Result<usize, Status> {
         let writer = self.shared.store.writer();
+        // Pods go first and come back last: what belongs to nobody is collected.
+        let (pods, others): (Vec<_>, Vec<_>) = to.shelves.iter().partition(|(kind, _)| kind.kind == "Pod");
+        let others = others.into_iter().filter(|(kind, _)| kind.kind != "Lease");
+        let others: Vec<_> = others.collect();
         let mut written = 0;
-        for (kind, then) in to.shelves.iter().filter(|(kind, _)| kind.kind != "Lease") {
-            let current = {
-                let state = self.shared.store.read();
-                state.shelf(kind).map(|shelf| shelf.objects.clone()).unwrap_or_default()
-            };
-            for (path, stored) in &current {
-                let same = |one: &Arc<Stored>| meta::uid(&one.value()) == meta::uid(&stored.value());
-                if !then.get(path).is_some_and(same) {
-                    remove(&writer, kind, path, stored)?;
+        for (kind, then) in pods.iter().chain(&others).copied() {
+            for (path, current) in self.shelf(kind) {
+                if !then.get(&path).is_some_and(|then| stays(kind, then, &current)) {
+                    remove(&writer, kind, &path, &current)?;
                     written += 1;
                 }
             }
+        }
+        for (kind, then) in others.iter().chain(&pods).copied() {
+            let current = self.shelf(kind);
             for (path, stored) in then {
-                let old = current
-                    .get(path)
-                    .filter(|old| meta::uid(&old.value()) == meta::uid(&stored.value()));
-                written += back(&writer, kind, path, stored, old)?;
+                written += usize::from(back(&writer, kind, path, stored, current.get(path))?);
             }
         }
         Ok(written)
     }
+
+    fn shelf(&self, kind: &Kind) -> BTreeMap<Path, Arc<Stored>> {
+        let state = self.shared.store.read();
+        state.shelf(kind).map(|shelf| shelf.objects.clone()).unwrap_or_default()
+    }
+}
+
+/// Whether what is there now can be changed to what was there then. Else it goes, and another comes.
+fn stays(kind: &Kind, then: &Arc<Stored>, now: &Arc<Stored>) -> bool {
+    let (then, now) = (then.value(), now.value());
+    meta::uid(&then) == meta::uid(&now)
+        && (kind.kind != "Pod"
+            || (then.get("spec") == now.get("spec") && meta::is_deleting(&then) == meta::is_deleting(&now)))
 }
 
 fn remove(writer: &Writer<'_>, kind: &Kind, path: &Path, stored: &Stored) -> Result<(), Status> {
@@ -88,51 +100,31 @@ fn remove(writer: &Writer<'_>, kind: &Kind, path: &Path, stored: &Stored) -> Res
     writer.commit(kind, path.clone(), &Write::Remove(&Arc::new(last)))
 }
 
-/// Puts an object back; `current` is the same one as it is now. Answers how many writes that took.
+/// Puts an object back in place of what is there. Answers whether that took a write.
 fn back(
     writer: &Writer<'_>,
     kind: &Kind,
     path: &Path,
     then: &Arc<Stored>,
     current: Option<&Arc<Stored>>,
-) -> Result<usize, Status> {
-    if current.is_some_and(|current| current.revision == then.revision) {
-        return Ok(0);
-    }
+) -> Result<bool, Status> {
     let mut object = Value::clone(&then.value());
-    let mut writes = 1;
     match (kind.kind, current) {
-        ("Pod", Some(current)) => {
-            let value = current.value();
-            if value.get("spec") == object.get("spec") && meta::is_deleting(&value) == meta::is_deleting(&object) {
-                return Ok(0);
-            }
-            remove(writer, kind, path, current)?;
-            writes = 2;
-            renew(&mut object);
-        }
+        ("Pod", Some(_)) => return Ok(false),
         ("Pod", None) => renew(&mut object),
-        ("Node", Some(current)) => {
-            let status = current.value().get("status").cloned();
-            object["status"] = status.unwrap_or_default();
-        }
+        ("Node", Some(current)) => keep_part(&mut object, &current.value(), "status"),
         _ => {}
     }
-    if let Some(current) = current.filter(|_| writes == 1) {
-        let mut as_now = object.clone();
-        let value = current.value();
-        set(
-            &mut as_now,
-            "resourceVersion",
-            meta::resource_version(&value).to_owned(),
-        );
-        if as_now == *value {
-            return Ok(0);
+    if let Some(current) = current {
+        let current = current.value();
+        keep(&mut object, &current, "resourceVersion");
+        if object == *current {
+            return Ok(false);
         }
     }
     set(&mut object, "resourceVersion", writer.next().to_string());
     writer.commit(kind, path.clone(), &Write::Put(&Arc::new(object)))?;
-    Ok(writes)
+    Ok(true)
 }
 
 /// A pod that is yet to be started where it was. One that had ended stays as it is.

@@ -25,6 +25,8 @@ Options:
       --format FORMAT      of the list: `table` (default) or `json`
   -h, --help               print help
 
+The faults of the mini-cluster are listed by plimsoll cluster faults.
+
 As a subject: plimsoll run specs/ --subject 'oci:plimsoll saboteur --fault pid-namespace-dropped -- runc'
 ";
 

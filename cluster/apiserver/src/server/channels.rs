@@ -14,7 +14,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message,
-        protocol::{Role, WebSocketConfig},
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
 };
 
@@ -91,7 +91,12 @@ pub(crate) async fn run(upgraded: Upgraded, session: Session, protocol: Protocol
         }
         sink.send(message(ERROR, told(&mut exit).await.to_string().as_bytes()))
             .await?;
-        sink.close().await
+        // kubectl takes a close that says nothing for a connection that broke.
+        let normal = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
+        sink.send(Message::Close(Some(normal))).await
     };
     // Who is first ends both; dropping the other half hangs up.
     tokio::select! {

@@ -1,0 +1,34 @@
+//! The ways in which a cluster can be broken from the start.
+
+use serde::Serialize;
+
+/// A fault of the scheduler, a controller or an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Its name.
+    pub name: String,
+    /// What specs that could notice it are labelled with; the first is what it breaks.
+    pub dimensions: Vec<&'static str>,
+    /// What happens, in one sentence.
+    pub what: String,
+}
+
+/// Every fault, those of one part together.
+pub fn faults() -> Vec<Fault> {
+    let of_scheduler = scheduler::config::Fault::all().into_iter().map(|fault| Fault {
+        name: fault.to_string(),
+        dimensions: vec!["scheduling"],
+        what: fault.describe(),
+    });
+    let of_controllers = controllers::FAULTS.iter().map(|fault| Fault {
+        name: fault.name.to_owned(),
+        dimensions: fault.dimensions.to_vec(),
+        what: fault.what.to_owned(),
+    });
+    let of_agent = agent::FAULTS.iter().map(|(name, dimension, what)| Fault {
+        name: (*name).to_owned(),
+        dimensions: vec![*dimension],
+        what: (*what).to_owned(),
+    });
+    of_scheduler.chain(of_controllers).chain(of_agent).collect()
+}
