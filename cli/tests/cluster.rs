@@ -307,7 +307,7 @@ fn what_was_acknowledged_survives_a_kill_if_it_is_kept() {
         );
     }
     let before = fs::read_to_string(cluster.kubeconfig()).unwrap();
-    let (pid, _) = cluster.holder();
+    let (pid, token) = cluster.holder();
     kill_process(pid, Signal::KILL).unwrap();
     eventually("it ends", || {
         rustix::process::test_kill_process(pid).map_or(Ok(()), |()| Err("it lives".to_owned()))
@@ -315,6 +315,7 @@ fn what_was_acknowledged_survives_a_kill_if_it_is_kept() {
     let up = cluster.plimsoll(&["up", "--nodes", "1", "--keep", kept]);
     assert!(up.status.success(), "{}", told(&up));
     assert_eq!(fs::read_to_string(cluster.kubeconfig()).unwrap(), before);
+    assert_eq!(groups(&token), Vec::<PathBuf>::new());
     let names = cluster.ask(&kubectl, &["get", "configmaps", "-o", "name"]);
     let kept = names.lines().filter(|name| name.contains("kept-")).count();
     assert_eq!(kept, 5, "{names}");

@@ -26,11 +26,11 @@ const NODES: u16 = 3;
 pub(super) fn up(asked: &Up, place: &Place, state: &Path, streams: &mut Streams) -> Result<u8, crate::error::Error> {
     let start = Instant::now();
     let config = config(asked)?;
-    let claim = place.claim()?;
-    // What an earlier one left that was killed.
+    // What an earlier one left that was killed, before its directory is cleared, which alone knows its token.
     for what in harness::gc::collect(state)? {
         streams.err(&format!("removed: {what}"));
     }
+    let claim = place.claim()?;
     let ready = match started(place, &config, streams) {
         Ok(ready) => ready,
         Err(error) => {
