@@ -2,21 +2,14 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use apiserver::{
-    Api, Authority, ContainerRef, Exit, Io, LogOptions, Options, Server, Session, Settings, Streams, Tokens, User,
-};
+use apiserver::{Api, Authority, Options, Server, Settings, Tokens, User};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, Response, body::Incoming, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use objects::Status;
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
+use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
@@ -30,6 +23,8 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, protocol::Role},
 };
+
+use crate::echo::Echo;
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -666,48 +661,6 @@ async fn a_client_that_does_not_read_costs_nothing_and_is_cut_off() {
     };
     assert_eq!(end["object"]["reason"], "Expired");
     assert!(seen < 400, "{seen}");
-}
-
-/// An agent that logs its own name and echoes.
-struct Echo;
-
-impl Streams for Echo {
-    fn logs(&self, container: &ContainerRef, options: &LogOptions) -> Result<mpsc::Receiver<Bytes>, Status> {
-        let (to, lines) = mpsc::channel(1);
-        let text = format!(
-            "{}/{} tail={:?}\n",
-            container.pod, container.container, options.tail_lines
-        );
-        tokio::spawn(async move { to.send(text.into()).await });
-        Ok(lines)
-    }
-
-    fn exec(&self, _container: &ContainerRef, command: &[String], io: Io) -> Result<Session, Status> {
-        let (stdin, mut typed) = mpsc::channel::<Bytes>(1);
-        let (out, stdout) = mpsc::channel(1);
-        let (_err, stderr) = mpsc::channel(1);
-        let (resize, _sizes) = mpsc::channel(1);
-        let (end, exit) = oneshot::channel();
-        let code = command.len();
-        tokio::spawn(async move {
-            while let Some(bytes) = typed.recv().await {
-                out.send(bytes).await.expect("somebody reads");
-            }
-            end.send(Exit::Code(i32::try_from(code).expect("few words")))
-                .expect("somebody waits");
-        });
-        Ok(Session {
-            stdin: io.stdin.then_some(stdin),
-            stdout,
-            stderr,
-            resize,
-            exit,
-        })
-    }
-
-    fn attach(&self, container: &ContainerRef, io: Io) -> Result<Session, Status> {
-        self.exec(container, &[], io)
-    }
 }
 
 #[tokio::test]

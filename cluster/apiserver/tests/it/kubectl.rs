@@ -1,32 +1,34 @@
 //! Every kubectl that is installed, against a server on loopback.
 
 use std::{
-    net::TcpListener,
+    collections::BTreeSet,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
-use apiserver::{Api, Options, Server, Settings};
+use crate::scene::Scene;
 
-/// Where kubectls are looked for.
-const PLACES: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/opt/kubectl"];
+/// Where kubectls are looked for; one that is a link has siblings where it leads.
+const PLACES: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
 
-fn kubectls() -> Vec<PathBuf> {
-    let entries = PLACES
-        .iter()
-        .filter_map(|place| std::fs::read_dir(place).ok())
-        .flatten()
-        .flatten();
-    let mut all: Vec<PathBuf> = entries
-        .filter(|entry| {
-            let name = entry.file_name();
-            let rest = name.to_str().and_then(|name| name.strip_prefix("kubectl"));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['1', '-', '.']) && !rest.contains("convert"))
-        })
+fn is_kubectl(path: &Path) -> bool {
+    let rest = path.file_name().and_then(|name| name.to_str()?.strip_prefix("kubectl"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.trim_start_matches(['-', '.']).starts_with('1'))
+}
+
+fn inside(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
         .map(|entry| entry.path())
-        .collect();
-    all.sort();
-    all
+        .filter(|path| is_kubectl(path))
+        .collect()
+}
+
+fn kubectls() -> BTreeSet<PathBuf> {
+    let found: Vec<PathBuf> = PLACES.iter().flat_map(|place| inside(Path::new(place))).collect();
+    let real: BTreeSet<PathBuf> = found.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let siblings: Vec<PathBuf> = real.iter().filter_map(|path| path.parent()).flat_map(inside).collect();
+    real.into_iter().chain(siblings).collect()
 }
 
 struct Kubectl<'a> {
@@ -41,12 +43,13 @@ impl Kubectl<'_> {
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", self.home)
+            .env("EDITOR", "sed -i s/front/back/")
             .current_dir(self.home);
         command
             .arg("--kubeconfig=kubeconfig")
             .arg("--cache-dir=cache")
             .args(arguments.split_whitespace());
-        command.output().expect("kubectl runs")
+        command.stdin(Stdio::null()).output().expect("kubectl runs")
     }
 
     fn ok(&self, arguments: &str) -> String {
@@ -61,6 +64,13 @@ impl Kubectl<'_> {
             self.program.display()
         );
         out.into_owned()
+    }
+
+    fn minor(&self) -> u32 {
+        let text = self.ok("version --client -o json");
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let minor = value["clientVersion"]["minor"].as_str().expect("a version");
+        minor.trim_end_matches('+').parse().expect("a number")
     }
 
     fn fails(&self, arguments: &str) -> String {
@@ -145,6 +155,13 @@ fn drive(kubectl: &Kubectl<'_>) {
             .fails("get jobs")
             .contains("the server doesn't have a resource type")
     );
+    assert!(kubectl.ok("explain pod.spec.containers").contains("livenessProbe"));
+    kubectl.ok("edit configmap -n x c");
+    assert_eq!(
+        kubectl.ok("get configmap -n x c -o jsonpath={.metadata.labels.tier}"),
+        "back"
+    );
+    assert_eq!(kubectl.ok("create token -n x sa").trim().split('.').count(), 3);
     kubectl.ok("delete pod -n x p --wait=true");
     kubectl.ok("wait -n x --for=delete pod/p --timeout=5s");
     assert!(kubectl.ok("replace -n x -f map.yaml").contains("replaced"));
@@ -156,6 +173,32 @@ fn drive(kubectl: &Kubectl<'_>) {
     assert!(kubectl.fails("create configmap -n x late").contains("being terminated"));
 }
 
+/// Nodes, and what is on them.
+fn nodes(kubectl: &Kubectl<'_>, scene: &Scene) {
+    kubectl.ok("apply -f node.yaml");
+    kubectl.ok("taint node n a=b:NoSchedule");
+    kubectl.ok("cordon n");
+    assert!(kubectl.ok("get nodes -o wide").contains("SchedulingDisabled"));
+    kubectl.ok("uncordon n");
+    assert!(kubectl.ok("describe node n").contains("a=b:NoSchedule"));
+    kubectl.ok("run p --image=plimsoll/probe");
+    scene.bind("p");
+    assert_eq!(kubectl.ok("logs p"), "p/p tail=None\n");
+    assert_eq!(kubectl.ok("logs -f --tail=2 p"), "p/p tail=Some(2)\n");
+    if kubectl.minor() >= 31 {
+        let output = kubectl.run("exec p -- two words");
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    kubectl.ok("drain n --force --grace-period=0 --timeout=20s");
+    assert!(kubectl.fails("get pod p").contains("not found"));
+    kubectl.ok("delete node n");
+}
+
 #[test]
 fn every_kubectl_that_is_there_works() {
     let all = kubectls();
@@ -163,40 +206,21 @@ fn every_kubectl_that_is_there_works() {
         println!("skipped: no kubectl in {PLACES:?}");
         return;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
     for program in &all {
-        let home = tempfile::tempdir().expect("a directory");
-        let api = Api::new(Settings::default()).expect("starts");
-        let _entered = runtime.enter();
-        let options = Options::new(TcpListener::bind("127.0.0.1:0").expect("a port"), api).expect("options");
-        let pair = options.authority.client("admin", "system:masters").expect("signed");
-        let server = Server::new(options).expect("a server");
-        let (port, log) = (server.address().port(), server.requests());
-        std::fs::write(home.path().join("ca.pem"), server.certificate()).expect("written");
-        std::fs::write(home.path().join("admin.pem"), pair.certificate).expect("written");
-        std::fs::write(home.path().join("admin.key"), pair.key).expect("written");
-        std::fs::write(home.path().join("web.yaml"), DEPLOYMENT).expect("written");
+        let scene = Scene::start();
+        scene.write("web.yaml", DEPLOYMENT);
         let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: c}\n";
-        std::fs::write(home.path().join("map.yaml"), map).expect("written");
-        std::fs::write(home.path().join("own.yaml"), map.replace("name: c", "name: own")).expect("written");
-        std::fs::write(home.path().join("typo.yaml"), map.replace("\ndata:", "\ndat:")).expect("written");
-        let config = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-             clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{port}', certificate-authority: ca.pem}}}}]\n\
-             users: [{{name: u, user: {{client-certificate: admin.pem, client-key: admin.key}}}}]\n\
-             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
-        );
-        std::fs::write(home.path().join("kubeconfig"), config).expect("written");
-        let serving = runtime.spawn(server.serve());
-        drive(&Kubectl {
+        scene.write("map.yaml", map);
+        scene.write("own.yaml", &map.replace("name: c", "name: own"));
+        scene.write("typo.yaml", &map.replace("\ndata:", "\ndat:"));
+        scene.write("node.yaml", "apiVersion: v1\nkind: Node\nmetadata: {name: 'n'}\n");
+        let kubectl = Kubectl {
             program,
-            home: home.path(),
-        });
+            home: scene.home(),
+        };
+        drive(&kubectl);
+        nodes(&kubectl, &scene);
+        let log = scene.requests();
         assert!(log.count("create", "namespaces", 201) == 1 && log.recent().iter().all(|one| one.code < 500));
-        serving.abort();
     }
 }
