@@ -59,8 +59,7 @@ pub(crate) fn before_update(kind: &Kind, part: Part, old: &Value, new: &mut Valu
                 keep_part(new, old, "status");
             }
             if kind.kind == "Namespace" {
-                let finalizers = old["spec"]["finalizers"].clone();
-                meta::set(new, &["spec", "finalizers"], finalizers);
+                finalize(new, meta::list(old, &["spec", "finalizers"]).to_vec());
             }
             count(kind, old, new);
         }
@@ -80,11 +79,19 @@ pub(crate) fn before_update(kind: &Kind, part: Part, old: &Value, new: &mut Valu
             }
         }
         Part::Finalize => {
-            let finalizers = new["spec"]["finalizers"].take();
+            let finalizers = meta::list(new, &["spec", "finalizers"]).to_vec();
             keep_part(new, old, "status");
             keep_part(new, old, "spec");
-            meta::set(new, &["spec", "finalizers"], finalizers);
+            finalize(new, finalizers);
         }
+    }
+}
+
+fn finalize(namespace: &mut Value, finalizers: Vec<Value>) {
+    if finalizers.is_empty() {
+        meta::remove(namespace, &["spec", "finalizers"]);
+    } else {
+        meta::set(namespace, &["spec", "finalizers"], finalizers);
     }
 }
 

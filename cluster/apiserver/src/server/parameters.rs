@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 
 use crate::{ListQuery, VersionMatch, WatchQuery, metadata::bad};
 
+/// What a client may wait for at most; a day is as good as for ever, and can be added to the clock.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// The parameters of a request. Where one is there twice, the first counts.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters(HashMap<String, Vec<String>>);
@@ -185,7 +188,7 @@ impl Parameters {
         Ok(seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
             .filter(|seconds| *seconds > 0)
-            .map(Duration::from_secs))
+            .map(|seconds| Duration::from_secs(seconds).min(LONGEST)))
     }
 
     /// What a DELETE says in its URL, as the body would say it.

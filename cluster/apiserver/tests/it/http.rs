@@ -379,6 +379,8 @@ async fn what_is_malformed_is_refused_and_nothing_breaks() {
     ] {
         assert_eq!(cluster.get(path).await.code, 400, "{path}");
     }
+    let long = format!("{MAPS}?watch=1&timeoutSeconds=9223372036854775807");
+    assert_eq!(cluster.send(true, request("GET", &long, &[], "")).await.status(), 200);
     for path in ["/nothing", "/apis/batch/v1/jobs", "/api/v1/pods/a", "/api/v1/nothing"] {
         assert_eq!(cluster.get(path).await.code, 404, "{path}");
     }
