@@ -76,13 +76,16 @@ struct Unchanged {
     last: Option<(BTreeMap<String, Seen>, Instant)>,
 }
 
-/// As long as that.
+/// As long as that: in healthy runs of the catalogue the longest time before a look changed was half of it.
 const SETTLED: Duration = Duration::from_millis(400);
 
+/// In a cluster probes are asked, deadlines are met and nodes are lost in seconds.
+const SETTLED_CLUSTER: Duration = Duration::from_secs(5);
+
 impl Unchanged {
-    fn settled(&mut self, seen: &BTreeMap<String, Seen>) -> bool {
+    fn settled(&mut self, seen: &BTreeMap<String, Seen>, after: Duration) -> bool {
         match &self.last {
-            Some((last, since)) if last == seen => since.elapsed() >= SETTLED,
+            Some((last, since)) if last == seen => since.elapsed() >= after,
             _ => {
                 self.last = Some((seen.clone(), Instant::now()));
                 false
@@ -428,6 +431,10 @@ impl World<'_> {
         let mut n = 0;
         let mut unchanged = Unchanged::default();
         let mut first_seen = None;
+        let after = match self.job.case.header.target.as_str() {
+            "cluster" => SETTLED_CLUSTER,
+            _ => SETTLED,
+        };
         loop {
             let due = start
                 + match step.window {
@@ -439,7 +446,7 @@ impl World<'_> {
             self.pause_until(due);
             let seen = self.look(&step.expect);
             let holds = judge::step_holds(step, &seen);
-            let settled = self.job.case.header.broken_on_purpose() && unchanged.settled(&seen);
+            let settled = self.job.case.header.broken_on_purpose() && unchanged.settled(&seen, after);
             let event = Event::Look {
                 case: self.id(),
                 phase: phase.into(),

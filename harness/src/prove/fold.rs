@@ -149,7 +149,10 @@ fn row(broken: &Case, check: &str, seen: &Seen) -> FaultRow {
         Some(sabotaged.id.value.as_str()) == sabotage && sabotaged.must_fail.iter().any(|id| id.value == check)
     });
     let said = seen.checks.get(check);
-    let applied = header.fault.is_none() || seen.changed.as_ref().is_some_and(|changed| !changed.is_empty());
+    // A saboteur says what it found to change; a cluster that does not know a fault does not start.
+    let applied = header.fault.is_none()
+        || header.target == "cluster"
+        || seen.changed.as_ref().is_some_and(|changed| !changed.is_empty());
     let effect = match (said, applied) {
         (_, false) => FaultEffect::NotApplied,
         (None, true) => FaultEffect::Skipped,
