@@ -245,7 +245,9 @@ fn a_cluster_comes_up_is_asked_and_leaves_nothing() {
     let down = cluster.plimsoll(&["down"]);
     assert!(down.status.success(), "{}", told(&down));
     assert_eq!(groups(&token), Vec::<PathBuf>::new());
-    assert!(rustix::process::test_kill_process(pid).is_err());
+    // Whoever is PID 1 of the machine may take its time to wait for it.
+    let state = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z "), "{state}");
     assert!(!cluster.directory().exists());
     let again = cluster.plimsoll(&["down"]);
     assert_eq!(again.status.code(), Some(2), "{}", told(&again));
@@ -516,7 +518,7 @@ fn a_stranger_is_not_let_in_and_a_reader_changes_nothing() {
         ],
     );
     assert!(!refused.status.success());
-    assert!(told(&refused).contains("Unauthorized"), "{}", told(&refused));
+    assert!(told(&refused).contains("must be logged in"), "{}", told(&refused));
     let reader = ["--context", "plimsoll-default-reader"];
     cluster.ask(&kubectl, &[&reader[..], &["get", "nodes"]].concat());
     let refused = cluster.kubectl(&kubectl, &[&reader[..], &["create", "configmap", "c"]].concat());
