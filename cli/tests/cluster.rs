@@ -523,7 +523,7 @@ fn a_stranger_is_not_let_in_and_a_reader_changes_nothing() {
     cluster.ask(&kubectl, &[&reader[..], &["get", "nodes"]].concat());
     let refused = cluster.kubectl(&kubectl, &[&reader[..], &["create", "configmap", "c"]].concat());
     assert!(!refused.status.success());
-    assert!(told(&refused).contains("Forbidden"), "{}", told(&refused));
+    assert!(told(&refused).contains("forbidden"), "{}", told(&refused));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The worker of one pod: sees what happens, asks [`next`](crate::next) what is to be done, has it done, and tells the API.
+//! The worker of one pod: sees what happens, asks [`next`] what is to be done, has it done, and tells the API.
 
 mod adopt;
 mod ending;
