@@ -5,8 +5,8 @@
 //! from a seed, so the same feed gives the same decisions.
 //!
 //! What is dear in a large cluster is kept up to date, not computed: how many pods of a kind are in each zone or on each
-//! node ([`tally`]), what a node has left ([`snapshot`]). Pods that look the same to the scheduler share one class.
-//! A plugin is a file in [`plugin`]: its name, its reasons and pure functions.
+//! node (`tally`), what a node has left (`snapshot`). Pods that look the same to the scheduler share one class.
+//! A plugin is a file in `plugin`: its name, its reasons and pure functions.
 
 pub mod config;
 mod cycle;
