@@ -215,6 +215,7 @@ impl Cluster {
         for node in &self.nodes {
             node.remove().await;
         }
+        rustix::mount::unmount(self._directory.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
         for entry in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
             let left = entry.path().join(&self.around.cgroup);
             if left.exists() {
@@ -692,4 +693,62 @@ async fn simulated_nodes_say_that_pods_run() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(alive);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_pods_begin_and_end_at_once() {
+    if !inside("many_pods_begin_and_end_at_once") {
+        return;
+    }
+    // `PLIMSOLL_TEST_PODS=1000` for what a cluster must withstand.
+    let count = std::env::var("PLIMSOLL_TEST_PODS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let count: usize = count.unwrap_or(30);
+    let cluster = Cluster::new(3, &[]).await;
+    let begun = Instant::now();
+    for at in 0..count {
+        let node = format!("n{}", at % 3);
+        cluster.pod(
+            &format!("p{at}"),
+            &node,
+            json!({"containers": [probe("app", &["trap", "TERM=0"])]}),
+        );
+    }
+    let list = || {
+        cluster
+            .api
+            .list(served("pods"), None, &Default::default())
+            .unwrap()
+            .items
+    };
+    let end = Instant::now() + Duration::from_secs(300);
+    while list().iter().filter(|pod| meta::is_true(pod, "Ready")).count() < count {
+        assert!(Instant::now() < end, "not all pods are Ready");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let took = begun.elapsed();
+    let addresses: BTreeSet<String> = list()
+        .iter()
+        .map(|pod| meta::text(pod, &["status", "podIP"]).to_owned())
+        .collect();
+    assert_eq!(addresses.len(), count);
+    let begun = Instant::now();
+    for at in 0..count {
+        cluster.delete(&format!("p{at}"));
+    }
+    while !list().is_empty() {
+        assert!(Instant::now() < end, "{} pods are left", list().len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let memory = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap_or_default();
+    eprintln!(
+        "{count} pods: Ready in {took:?}, gone in {:?}, {memory}",
+        begun.elapsed()
+    );
+    cluster.end().await;
 }
