@@ -113,6 +113,12 @@ impl Tree {
         Ok(())
     }
 
+    /// Whether version 2 limits swap here by itself.
+    pub(crate) fn limits_swap(&self) -> bool {
+        let mut second = self.hierarchies.iter().filter(|one| one.version == 2);
+        second.any(|one| self.directory(one, Path::new("kubepods/memory.swap.max")).exists())
+    }
+
     /// How often the kernel killed for want of memory in a group; 0 where the group is gone.
     pub(crate) fn oom_kills(&self, relative: &Path) -> u64 {
         let holder = self

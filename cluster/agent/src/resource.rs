@@ -70,6 +70,11 @@ pub(crate) fn of_container(container: &Value, memory_limit: bool) -> Value {
     all
 }
 
+/// Keeps a container from swapping, as a kubelet does by default (`NoSwap`): only then does its limit of memory hold.
+pub(crate) fn without_swap(resources: &mut Value) {
+    resources["unified"] = json!({"memory.swap.max": "0"});
+}
+
 /// `oom_score_adj`: who is killed first when the node itself runs out of memory.
 ///
 /// See <https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-out-of-memory-behavior>.

@@ -166,11 +166,18 @@ impl Plan {
             }
         }
         if let Some(target) = &self.unified {
+            let needed = self.needed_controllers();
+            let wanted = self.wanted_controllers(target);
+            let path = target.mount.join(&target.path);
+            let parent = path.parent().unwrap_or(&target.mount);
+            // What is on before the cgroup is made has its files in it from the start: nearly always all of it.
+            let ready = self.has_no_need_of(&needed) || are_on(&needed, &wanted, parent);
             match self.make_directories(target) {
                 Ok(member) => {
-                    let parent = member.path.parent().unwrap_or(&target.mount).to_path_buf();
                     cgroup.unified = Some(member);
-                    self.enable_controllers(target, &parent)?;
+                    if !ready {
+                        enable(&needed, &wanted, &target.mount, parent)?;
+                    }
                 }
                 // On a hybrid host the limits are elsewhere.
                 Err(Error::Create { source, .. }) if is_denied(&source) && (self.optional || !self.needs_unified()) => {
@@ -222,8 +229,8 @@ impl Plan {
         })
     }
 
-    /// Switches the controllers on in every cgroup from the mount point down to `parent`.
-    fn enable_controllers(&self, target: &Target, parent: &Path) -> Result<(), Error> {
+    /// The controllers without which a setting cannot be made, and the first field that is one.
+    fn needed_controllers(&self) -> BTreeMap<&str, &str> {
         let mut needed = BTreeMap::new();
         for setting in self.settings.iter().filter(|setting| setting.place == Place::Unified) {
             if !setting.controller.is_empty() {
@@ -232,12 +239,16 @@ impl Plan {
                     .or_insert(setting.field.as_ref());
             }
         }
-        if !self.pure_v2 && needed.is_empty() {
-            return Ok(());
-        }
+        needed
+    }
+
+    fn wanted_controllers(&self, target: &Target) -> Vec<&'static str> {
         let offered = |name: &&str| self.pure_v2 && target.controllers.iter().any(|offered| offered == name);
-        let wanted: Vec<&str> = WANTED.into_iter().filter(offered).collect();
-        enable(&needed, &wanted, &target.mount, parent)
+        WANTED.into_iter().filter(offered).collect()
+    }
+
+    fn has_no_need_of(&self, needed: &BTreeMap<&str, &str>) -> bool {
+        !self.pure_v2 && needed.is_empty()
     }
 }
 
@@ -261,7 +272,7 @@ impl Cgroup {
                         .or_insert(setting.field.as_ref());
                 }
             }
-            if let (false, Some(parent)) = (needed.is_empty(), member.path.parent()) {
+            if let Some(parent) = member.path.parent().filter(|parent| !are_on(&needed, &[], parent)) {
                 enable(&needed, &[], top_of(parent), parent)?;
             }
         }
@@ -458,58 +469,50 @@ fn top_of(path: &Path) -> &Path {
         .unwrap_or(path)
 }
 
+/// Whether all of these are on in what is made below `parent`.
+fn are_on(needed: &BTreeMap<&str, &str>, wanted: &[&str], parent: &Path) -> bool {
+    let enabled = Directory::open(parent).and_then(|parent| parent.read("cgroup.subtree_control"));
+    let enabled = enabled.unwrap_or_default();
+    let on = |name: &&str| enabled.split_whitespace().any(|enabled| enabled == *name);
+    needed
+        .keys()
+        .copied()
+        .chain(wanted.iter().copied())
+        .all(|name| on(&name))
+}
+
 /// Switches on what is `needed` (by which field) and, as far as it can be had, `wanted`, from `top` to `parent`.
 fn enable(needed: &BTreeMap<&str, &str>, wanted: &[&str], top: &Path, parent: &Path) -> Result<(), Error> {
-    let missing = |directory: &Directory| -> Result<Vec<String>, Error> {
-        let enabled = directory.read("cgroup.subtree_control")?;
-        let available = directory.read("cgroup.controllers")?;
-        let on = |name: &&str| !enabled.split_whitespace().any(|enabled| enabled == *name);
-        let offered = |name: &&str| available.split_whitespace().any(|offered| offered == *name);
-        let wanted = wanted
-            .iter()
-            .copied()
-            .filter(|name| !needed.contains_key(name))
-            .filter(offered);
-        Ok(needed
-            .keys()
-            .copied()
-            .chain(wanted)
-            .filter(on)
-            .map(String::from)
-            .collect())
-    };
-    // Nearly always everything has been done for an earlier container.
-    let last = Directory::open(parent)?;
-    let enabled = last.read("cgroup.subtree_control")?;
-    if needed
-        .keys()
-        .chain(wanted)
-        .all(|name| enabled.split_whitespace().any(|enabled| enabled == *name))
-    {
-        return Ok(());
-    }
     let mut path = top.to_path_buf();
     let mut below = parent.strip_prefix(top).unwrap_or(Path::new("")).components();
     loop {
         let directory = Directory::open(&path)?;
-        let missing = missing(&directory)?;
-        let all: String = missing.iter().map(|name| format!("+{name} ")).collect();
-        if !missing.is_empty() && directory.write_raw("cgroup.subtree_control", all.trim()).is_err() {
-            for name in &missing {
+        let part = below.next();
+        let enabled = directory.read("cgroup.subtree_control")?;
+        let available = directory.read("cgroup.controllers")?;
+        let on = |name: &&str| enabled.split_whitespace().any(|enabled| enabled == *name);
+        let offered = |name: &&&str| available.split_whitespace().any(|offered| offered == **name);
+        let unneeded = wanted.iter().filter(|name| !needed.contains_key(*name));
+        let all = needed.keys().chain(unneeded.filter(offered)).copied();
+        // The kernel says that a controller is on before its files are there; only to write waits for them.
+        let missing: Vec<&str> = all.filter(|name| part.is_none() || !on(name)).collect();
+        let together: String = missing.iter().map(|name| format!("+{name} ")).collect();
+        if !missing.is_empty() && directory.write_raw("cgroup.subtree_control", together.trim()).is_err() {
+            for name in missing {
                 let Err(errno) = directory.write_raw("cgroup.subtree_control", &format!("+{name}")) else {
                     continue;
                 };
-                if let Some(field) = needed.get(name.as_str()) {
+                if let (Some(field), false) = (needed.get(name), on(&name)) {
                     return Err(Error::Enable {
                         field: (*field).into(),
-                        controller: name.clone(),
+                        controller: name.into(),
                         path: directory.file("cgroup.subtree_control"),
                         source: errno.into(),
                     });
                 }
             }
         }
-        match below.next() {
+        match part {
             Some(part) => path.push(part),
             None => return Ok(()),
         }

@@ -382,6 +382,9 @@ async fn begin(
     let id = random_id();
     let group = group(context, pod).join(&id);
     let mut resources = resource::of_container(spec, !faults.has("memory-limit-dropped"));
+    if context.tree.limits_swap() {
+        resource::without_swap(&mut resources);
+    }
     if faults.has("cpu-limit-dropped") {
         meta::remove(&mut resources, &["cpu", "quota"]);
     }
