@@ -120,8 +120,8 @@ fn judge(workspace: &Path, options: &Options) -> Result<u8, Error> {
         None => release::build(workspace, package, name),
     };
     let plimsoll = executable("plimsoll", "plimsoll")?;
-    let stage1 = executable("ci", "stage1")?;
-    let stage2 = executable("ci", "stage2")?;
+    let stage1 = executable("guest", "stage1")?;
+    let stage2 = executable("guest", "stage2")?;
 
     let machine = qemu::Machine {
         kernel: kernel.image.clone(),
