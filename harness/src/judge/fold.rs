@@ -4,7 +4,8 @@
 //! error and never a pass; what comes after a failed step is skipped.
 
 use record::{Event, Seen, Verdict};
-use spec::{Check, Spanned, Step, Test, Window};
+use spec::step::Metric;
+use spec::{Check, Spanned, Step, Subject, Test, Window};
 
 use super::check as judge_check;
 
@@ -330,6 +331,7 @@ fn judge_step(step: &Step, phase: &str, index: usize, record: &StepRecord<'_>, a
             absent: true,
         });
     }
+    leave_throttling_open(step, &mut judged);
     // A step that broke must be felt, even if every look that was taken holds.
     if let Some(broken) = record.broken {
         let felt = judged.iter().any(|judged| match judged.verdict {
@@ -346,6 +348,36 @@ fn judge_step(step: &Step, phase: &str, index: usize, record: &StepRecord<'_>, a
         }
     }
     judged
+}
+
+/// Who never comes to a quota, because others hold the CPUs, is not throttled: where the usage of a workload is left open
+/// for that, a count of its throttled periods that is too low says nothing either.
+fn leave_throttling_open(step: &Step, judged: &mut [Judged]) {
+    let Some(sample) = step.sample.as_ref().filter(|sample| sample.metric == Metric::CpuUsage) else {
+        return;
+    };
+    let of_sample = step.expect.iter().zip(judged.iter());
+    let open = of_sample
+        .filter(|(check, _)| {
+            check
+                .value
+                .sample
+                .as_ref()
+                .is_some_and(|of| of.value == sample.id.value)
+        })
+        .find_map(|(_, judged)| Some(&judged.verdict).filter(|verdict| matches!(verdict, Verdict::Inconclusive { .. })))
+        .cloned();
+    let Some(open) = open else { return };
+    for (check, judged) in step.expect.iter().zip(judged) {
+        let counts_throttling = match &check.value.subject {
+            Subject::Cgroup(wanted) => wanted.keys().all(|key| key.starts_with("cpu.throttled")),
+            _ => false,
+        };
+        let same = check.value.on.as_ref().is_some_and(|on| on.value == sample.on.value);
+        if counts_throttling && same && matches!(judged.verdict, Verdict::Fail { .. }) {
+            judged.verdict = open.clone();
+        }
+    }
 }
 
 fn judge_looks(
@@ -476,6 +508,7 @@ fn noted(verdict: Verdict, note: &str) -> Verdict {
 mod tests {
     use std::collections::BTreeMap;
 
+    use record::seen::CgroupValue;
     use serde_json::{Value, json};
 
     use super::*;
@@ -589,6 +622,61 @@ mod tests {
             &[begin("steps", 0), look("steps", 0, 0, &[("a", 0), ("b", 1)])],
             &[("a", "pass"), ("b", "fail")],
         );
+    }
+
+    #[test]
+    fn throttling_is_as_open_as_the_usage_that_it_bounds() {
+        let throttled = |on: &str| {
+            let wanted = json!({"cpu.throttledPeriods": {"gte": 3}});
+            at(json!({"id": at(json!(format!("throttled-{on}"))), "on": at(json!(on)), "cgroup": wanted}))
+        };
+        let held =
+            json!({"id": at(json!("held")), "sample": at(json!("usage")), "mean": {"approx": 0.2, "rel": "10%"}});
+        let step = at(json!({
+            "sample": {
+                "id": at(json!("usage")), "on": at(json!("burner")), "metric": "cpu.usage", "window": "500ms", "count": 4,
+            },
+            "expect": [at(held), throttled("burner"), throttled("other")],
+        }));
+        let spec = spec(&[], &[step], &[]);
+        let verdicts = |values: &[f64]| {
+            let samples = Seen::Samples {
+                values: values.to_vec(),
+                unit: "ratio".into(),
+                complete: true,
+                plan: None,
+                conditions: vec![],
+            };
+            let none = Seen::Cgroup {
+                values: BTreeMap::from([(
+                    "cpu.throttledPeriods".into(),
+                    CgroupValue {
+                        file: "cpu.stat".into(),
+                        value: Some(json!(0)),
+                    },
+                )]),
+            };
+            let seen = [
+                ("held", samples),
+                ("throttled-burner", none.clone()),
+                ("throttled-other", none),
+            ];
+            let look = Event::Look {
+                case: CASE.into(),
+                phase: "steps".into(),
+                index: 0,
+                n: 0,
+                t: 0.0,
+                seen: seen.into_iter().map(|(id, seen)| (id.into(), seen)).collect(),
+            };
+            let words: Vec<&str> = test(CASE, &spec, &[begin("steps", 0), look], false)
+                .iter()
+                .map(|judged| judged.verdict.word())
+                .collect();
+            words.join(" ")
+        };
+        assert_eq!(verdicts(&[0.2]), "inconclusive inconclusive fail");
+        assert_eq!(verdicts(&[0.4, 0.4, 0.4, 0.4]), "fail fail fail");
     }
 
     #[test]
