@@ -537,3 +537,80 @@ fn a_file_that_is_no_configuration_is_refused_before_anything_starts() {
     assert_eq!(up.status.code(), Some(2), "{}", told(&up));
     assert!(!dir.path().join(".plimsoll/clusters/default").exists());
 }
+
+/// `plimsoll run … --subject kube` on this cluster, as on anybody's.
+fn run_on(cluster: &Cluster, spec: &str) -> Command {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
+    run.current_dir(cluster.dir.path())
+        .args(["run", spec, "--subject", "kube"]);
+    run.arg("--kubeconfig").arg(cluster.kubeconfig()).stdin(Stdio::null());
+    run
+}
+
+fn catalogue(spec: &str) -> String {
+    format!("{}/../specs/{spec}.yaml", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Namespaces of runs that are in the cluster.
+fn namespaces(cluster: &Cluster) -> Vec<String> {
+    let client = kubernetes::Client::open(&cluster.kubeconfig(), None, Duration::from_secs(10)).unwrap();
+    let all = client
+        .list("/api/v1/namespaces?labelSelector=plimsoll.dev/run")
+        .unwrap();
+    all.iter()
+        .map(|one| one["metadata"]["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_same_specs_judge_a_cluster_behind_a_kubeconfig() {
+    let config = tempfile::tempdir().unwrap();
+    let file = config.path().join("nodes.json");
+    let nodes = r#"{"nodes": [{"name": "x-1", "labels": {"zone": "east", "disk": "fast"}},
+        {"name": "x-2", "labels": {"zone": "west", "generation": "7"}}]}"#;
+    fs::write(&file, nodes).unwrap();
+    let Some(cluster) = Cluster::up(&["--config", file.to_str().unwrap()]) else {
+        return;
+    };
+    for (spec, code, words) in [
+        ("scheduling/required-node-affinity", 0, "3 passed"),
+        ("pod/names-of-a-pod", 0, "8 passed"),
+        // Its nodes are others.
+        ("scheduling/pod-overhead-counts", 4, "no node of the cluster is as"),
+    ] {
+        let ran = run_on(&cluster, &catalogue(spec)).output().unwrap();
+        assert_eq!(ran.status.code(), Some(code), "{}", told(&ran));
+        assert!(told(&ran).contains(words), "{}", told(&ran));
+    }
+    assert_eq!(namespaces(&cluster), Vec::<String>::new());
+    // Broken, it is found out.
+    let mut sabotaged = run_on(&cluster, &catalogue("scheduling/required-node-affinity"));
+    let ran = sabotaged.args(["--sabotage", "another-name"]).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{}", told(&ran));
+    assert!(told(&ran).contains("by-name: node on b, held in 0"), "{}", told(&ran));
+}
+
+#[test]
+fn what_a_killed_run_left_in_a_cluster_is_collected() {
+    let Some(cluster) = Cluster::up(&["--nodes", "1"]) else {
+        return;
+    };
+    let mut run = run_on(&cluster, &catalogue("pod/startup-holds-liveness-back"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the run has a namespace", || match namespaces(&cluster).as_slice() {
+        [_] => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let gc = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+        .current_dir(cluster.dir.path())
+        .arg("gc")
+        .output()
+        .unwrap();
+    assert!(gc.status.success(), "{}", told(&gc));
+    assert_eq!(namespaces(&cluster), Vec::<String>::new(), "{}", told(&gc));
+}

@@ -1,15 +1,17 @@
 //! Removing what runs and clusters left that were killed before they could.
 //!
 //! A guard cleans up after itself when the harness is gone, and its namespaces end with its PID 1. What can be left is
-//! what lies on disk and in cgroup file systems; both carry a token.
+//! what lies on disk, in cgroup file systems and in the clusters of others; all of it carries a token.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
 
 use crate::guard::cgroup;
+use crate::subject::Kube;
 
 /// Why nothing could be collected.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,16 @@ pub enum Error {
     /// The hierarchies cannot be found.
     #[error(transparent)]
     Cgroup(#[from] cgroup::Error),
+}
+
+/// What a run or a cluster says of itself in its lock.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Owner {
+    /// What all that it makes is named after.
+    pub(crate) token: String,
+    /// The clusters of others in which a run makes namespaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kube: Vec<Kube>,
 }
 
 /// What of a run's directory, and of a cluster's, is worth nothing when it has ended.
@@ -64,17 +76,25 @@ fn collect_in(folder: &Path, transient: &[&str]) -> Result<Vec<String>, Error> {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }
-        let token = std::fs::read_to_string(&path).ok().and_then(|text| {
-            serde_json::from_str::<serde_json::Value>(&text)
-                .ok()?
-                .get("token")?
-                .as_str()
-                .map(String::from)
-        });
-        if let Some(token) = token {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut asked_in_vain = false;
+        if let Ok(owner) = serde_json::from_str::<Owner>(&text) {
             for hierarchy in &hierarchies {
-                removed.extend(groups_of(&hierarchy.mount, &token));
+                removed.extend(groups_of(&hierarchy.mount, &owner.token));
             }
+            for kube in &owner.kube {
+                match crate::drive::cluster::remove_of_run(kube, &owner.token) {
+                    Ok(gone) => removed.extend(gone),
+                    // Without its kubeconfig nobody finds it again.
+                    Err(why) => {
+                        asked_in_vain |= kube.kubeconfig.exists();
+                        removed.push(format!("could not remove namespaces plimsoll-{}-*: {why}", owner.token));
+                    }
+                }
+            }
+        }
+        if asked_in_vain {
+            continue;
         }
         for name in transient {
             let path = dir.join(name);

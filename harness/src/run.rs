@@ -14,9 +14,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use record::{Ending, Event, Ledger, SkipBudget, SubjectInfo, Tally};
-use serde_json::json;
 use spec::step::Metric;
 
+use crate::gc::Owner;
 use crate::guard::cgroup::Limits;
 use crate::guard::{Job, Line};
 use crate::plan::{Case, SpecFile};
@@ -132,7 +132,7 @@ pub fn run_with(
     epilogue: &mut Epilogue<'_>,
 ) -> Result<Summary, Error> {
     let signals = sys::signals::termination().map_err(|source| Error::Signals { source })?;
-    let home = RunDirectory::make(&options.state)?;
+    let home = RunDirectory::make(&options.state, &options.subjects)?;
     let outcome = run_in(&home, &signals, options, tell, epilogue);
     if let Some(why) = home.close() {
         tell(&Event::Evidence {
@@ -653,7 +653,7 @@ pub(crate) struct RunDirectory {
 }
 
 impl RunDirectory {
-    fn make(state: &Path) -> Result<Self, Error> {
+    fn make(state: &Path, subjects: &[Subject]) -> Result<Self, Error> {
         let runs = state.join("runs");
         let failed = |source: std::io::Error| Error::Directory {
             path: runs.clone(),
@@ -682,13 +682,11 @@ impl RunDirectory {
         let lock = File::create(&unborn).map_err(failed)?;
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|e| failed(e.into()))?;
         // What `gc` needs to find the run's objects if nobody else can.
-        (&lock)
-            .write_all(
-                json!({"token": token, "id": format!("{number:04}")})
-                    .to_string()
-                    .as_bytes(),
-            )
-            .map_err(failed)?;
+        let owner = Owner {
+            token: token.clone(),
+            kube: subjects.iter().filter_map(|subject| subject.kube.clone()).collect(),
+        };
+        serde_json::to_writer(&lock, &owner).map_err(|error| failed(error.into()))?;
         std::fs::rename(&unborn, dir.join("lock")).map_err(failed)?;
         Ok(Self {
             id: format!("{number:04}"),

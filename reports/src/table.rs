@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use record::{Flaky, Tally, Verdict};
+use record::{Flaky, SubjectInfo, Tally, Verdict};
 use tabled::{
     builder::Builder,
     settings::{Alignment, Padding, Style, object::Columns},
@@ -261,26 +261,33 @@ pub(crate) fn rerun(run: &Run<'_>, case: &Case<'_>) -> String {
     if let Some(subject) = run.subjects.iter().find(|s| s.name == case.header.subject)
         && (subject.name != "bundled" || subject.argv.len() != 2)
     {
-        let program = subject
-            .argv
-            .first()
-            .map_or("", |program| program.rsplit('/').next().unwrap_or(program));
-        let name = if program == subject.name {
-            String::new()
-        } else {
-            format!("{}=", subject.name)
-        };
-        let argv: Vec<String> = subject.argv.iter().map(|word| shell(word)).collect();
-        let _ = write!(
-            command,
-            " --subject {}",
-            shell(&format!("{name}oci:{}", argv.join(" ")))
-        );
+        let _ = write!(command, " --subject {}", selected(subject));
     }
     if let Some(sabotage) = &case.header.sabotage {
         let _ = write!(command, " --sabotage {}", shell(sabotage));
     }
     command
+}
+
+/// What `--subject` takes for it, and behind it what else is needed.
+fn selected(subject: &SubjectInfo) -> String {
+    let argv: Vec<String> = subject.argv.iter().map(|word| shell(word)).collect();
+    let argv = argv.join(" ");
+    // These two are not programs that a user names.
+    match subject.name.as_str() {
+        "cluster" => return "cluster".into(),
+        "kube" => return format!("kube {argv}"),
+        _ => {}
+    }
+    let program = subject
+        .argv
+        .first()
+        .map_or("", |program| program.rsplit('/').next().unwrap_or(program));
+    if program == subject.name {
+        shell(&format!("oci:{argv}"))
+    } else {
+        shell(&format!("{}=oci:{argv}", subject.name))
+    }
 }
 
 /// `failed 1 of 2, then passed`, and whether that is red.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use kubernetes::{Client, Resource};
 use serde_json::{Value, json};
+use spec::{Spanned, Subject, Test};
 
 use super::World;
 use crate::guard::{Home, Job};
@@ -63,6 +64,16 @@ impl Made {
     }
 }
 
+/// Whether a verdict depends on where a pod is.
+fn judges_nodes(test: &Test) -> bool {
+    let steps = test.setup.iter().chain(&test.steps).chain(&test.teardown);
+    let mut checks = steps.flat_map(|step| &step.value.expect);
+    checks.any(|check| {
+        let on_node = |on: &Spanned<String>| on.value.starts_with("node/");
+        matches!(check.value.subject, Subject::Placement(_)) || check.value.on.as_ref().is_some_and(on_node)
+    })
+}
+
 /// A cluster, as one case has it.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -101,7 +112,7 @@ impl Cluster {
         let names = match (&job.subject.kube, declared) {
             (Some(_), Some(declared)) if !declared.nodes.is_empty() => {
                 let nodes = client.list("/api/v1/nodes").map_err(broken)?;
-                Names::matched(&declared.nodes, &nodes).map_err(|seen| Lack::Unmet {
+                Names::matched(&declared.nodes, &nodes, judges_nodes(&job.case.spec)).map_err(|seen| Lack::Unmet {
                     requirement: "the nodes of `cluster`".into(),
                     seen,
                 })?
@@ -310,6 +321,29 @@ pub(crate) fn remove(job: &Job) -> Vec<String> {
             .collect(),
         Err(error) => vec![format!("namespace {}: {}", namespace(job), crate::chain(&error))],
     }
+}
+
+/// Removes the namespaces of a run that was killed. Answers which, or what is still there.
+///
+/// # Errors
+/// The cluster cannot be asked, in a sentence.
+pub(crate) fn remove_of_run(kube: &Kube, token: &str) -> Result<Vec<String>, String> {
+    let told = |error: kubernetes::Error| crate::chain(&error);
+    let client = Client::open(&kube.kubeconfig, kube.context.as_deref(), Duration::from_secs(5)).map_err(told)?;
+    let prefix = format!("plimsoll-{}-", token.to_lowercase());
+    let all = client
+        .list(&format!("/api/v1/namespaces?labelSelector={LABEL}"))
+        .map_err(told)?;
+    let names = all.iter().map(|one| text(one, "/metadata/name"));
+    let mine = names.filter(|name| name.starts_with(&prefix));
+    Ok(mine
+        .map(|name| {
+            remove_namespace(&client, &name, Duration::from_secs(10)).map_or_else(
+                || format!("namespace {name}"),
+                |left| format!("could not remove {left}"),
+            )
+        })
+        .collect())
 }
 
 /// What a cluster says of its version.

@@ -137,10 +137,13 @@ impl World<'_> {
         }
     }
 
-    /// A manifest with its references resolved and its images placed.
+    /// A manifest with its references resolved, its images placed and its nodes by the names that they have.
     fn placed(&mut self, mut object: Value) -> Result<Value, Stuck> {
         self.resolve(&mut object)?;
         manifest::place_images(&mut object, &self.job.case.base);
+        if let Some(cluster) = &self.cluster {
+            manifest::place_nodes(&mut object, &cluster.names);
+        }
         Ok(object)
     }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use spec::workload::Container;
 
+use super::nodes::Names;
+
 /// The pod of a container in short form.
 pub(super) fn of_container(name: &str, container: &Container) -> Value {
     let mut own = Map::new();
@@ -74,9 +76,51 @@ pub(super) fn place_images(value: &mut Value, base: &Path) {
     }
 }
 
+/// Nodes that a manifest chooses by name, by the names they have in the cluster.
+pub(super) fn place_nodes(value: &mut Value, names: &Names) {
+    const HOST: &str = "kubernetes.io/hostname";
+    let rename = |value: &mut Value| {
+        if let Value::String(name) = value {
+            *name = names.real(name).to_owned();
+        }
+    };
+    match value {
+        Value::Object(map) => {
+            let chooses = matches!(map.get("key").and_then(Value::as_str), Some(HOST | "metadata.name"));
+            for (key, value) in map.iter_mut() {
+                match (key.as_str(), value) {
+                    ("nodeName" | HOST, name @ Value::String(_)) => rename(name),
+                    ("values", Value::Array(list)) if chooses => list.iter_mut().for_each(rename),
+                    (_, other) => place_nodes(other, names),
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| place_nodes(value, names)),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nodes_are_chosen_by_the_names_of_the_cluster() {
+        let names = Names::of([("a", "node-7")]);
+        let term = |key: &str, name: &str| json!([{"key": key, "operator": "In", "values": [name, "other"]}]);
+        let mut pod = json!({
+            "spec": {"nodeName": "a", "nodeSelector": {"kubernetes.io/hostname": "a", "zone": "a"}},
+            "terms": [term("metadata.name", "a"), term("kubernetes.io/hostname", "a"), term("zone", "a")],
+            "env": {"fieldPath": "spec.nodeName", "value": "a"},
+        });
+        place_nodes(&mut pod, &names);
+        let expected = json!({
+            "spec": {"nodeName": "node-7", "nodeSelector": {"kubernetes.io/hostname": "node-7", "zone": "a"}},
+            "terms": [term("metadata.name", "node-7"), term("kubernetes.io/hostname", "node-7"), term("zone", "a")],
+            "env": {"fieldPath": "spec.nodeName", "value": "a"},
+        });
+        assert_eq!(pod, expected);
+    }
 
     #[test]
     fn a_container_in_short_form_is_a_pod() {

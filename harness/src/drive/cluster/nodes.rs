@@ -14,6 +14,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    #[cfg(test)]
+    pub(super) fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        let own = pairs.map(|(name, real)| (name.to_owned(), real.to_owned()));
+        Self { real: own.into() }
+    }
+
     /// The name in the cluster.
     pub(crate) fn real<'n>(&'n self, name: &'n str) -> &'n str {
         self.real.get(name).map_or(name, String::as_str)
@@ -25,47 +31,47 @@ impl Names {
         known.map_or(real, |(name, _)| name.as_str())
     }
 
-    /// Finds for each declared node one of the cluster that is as it is declared, all of them different, and no node
-    /// that takes pods left over: a pod on a node that the spec does not know could not be judged.
+    /// Finds for each declared node one of the cluster that is as it is declared, all of them different. With `all`, no
+    /// node that takes pods is left over: where a pod is could not be judged on one that the spec does not know.
     ///
     /// # Errors
     /// What does not fit, in a sentence.
-    pub(super) fn matched(declared: &[Spanned<NodeConfig>], nodes: &[Value]) -> Result<Self, String> {
+    pub(super) fn matched(declared: &[Spanned<NodeConfig>], nodes: &[Value], all: bool) -> Result<Self, String> {
         let wanted: Vec<(String, &NodeConfig)> = declared
             .iter()
             .flat_map(|node| node.names().into_iter().map(|name| (name, &node.value)))
             .collect();
         let open: Vec<&Value> = nodes.iter().filter(|node| takes_pods(node)).collect();
         let spare = nodes.iter().filter(|node| !takes_pods(node));
-        let all: Vec<&Value> = open.iter().copied().chain(spare).collect();
+        let known: Vec<&Value> = open.iter().copied().chain(spare).collect();
         let fitting: Vec<Vec<usize>> = wanted
             .iter()
-            .map(|(_, node)| (0..all.len()).filter(|n| fits(node, all[*n])).collect())
+            .map(|(_, node)| (0..known.len()).filter(|n| fits(node, known[*n])).collect())
             .collect();
         if let Some(none) = fitting.iter().position(Vec::is_empty) {
-            let names: Vec<String> = all.iter().map(|node| text(node, "/metadata/name")).collect();
+            let names: Vec<String> = known.iter().map(|node| text(node, "/metadata/name")).collect();
             return Err(format!(
                 "no node of the cluster is as `{}` is declared: it has {}",
                 wanted[none].0,
                 names.join(", ")
             ));
         }
-        let mut taken: Vec<Option<usize>> = vec![None; all.len()];
+        let mut taken: Vec<Option<usize>> = vec![None; known.len()];
         for (seeker, (name, _)) in wanted.iter().enumerate() {
-            if !seat(seeker, &fitting, &mut taken, &mut vec![false; all.len()]) {
+            if !seat(seeker, &fitting, &mut taken, &mut vec![false; known.len()]) {
                 return Err(format!("the cluster has too few nodes as `{name}` is declared"));
             }
         }
-        if let Some(over) = (0..open.len()).find(|n| taken[*n].is_none()) {
+        if let (true, Some(over)) = (all, (0..open.len()).find(|n| taken[*n].is_none())) {
             return Err(format!(
                 "node {} of the cluster takes pods, and the test does not declare it",
-                text(all[over], "/metadata/name")
+                text(known[over], "/metadata/name")
             ));
         }
         let mut real = BTreeMap::new();
         for (n, seeker) in taken.iter().enumerate() {
             if let Some(seeker) = seeker {
-                real.insert(wanted[*seeker].0.clone(), text(all[n], "/metadata/name"));
+                real.insert(wanted[*seeker].0.clone(), text(known[n], "/metadata/name"));
             }
         }
         Ok(Self { real })
@@ -143,6 +149,7 @@ mod tests {
         let names = Names::matched(
             &declared(json!([{"name": "any"}, {"name": "one", "labels": {"zone": "a"}}])),
             &nodes,
+            true,
         );
         let names = names.unwrap();
         assert_eq!((names.real("one"), names.real("any")), ("x", "y"));
@@ -170,16 +177,24 @@ mod tests {
                 "no node of the cluster",
             ),
         ] {
-            let told = Names::matched(&declared(wanted), &nodes).unwrap_err();
+            let told = Names::matched(&declared(wanted), &nodes, true).unwrap_err();
             assert!(told.contains(why), "{told}");
         }
     }
 
     #[test]
-    fn a_tainted_node_may_be_left_over() {
+    fn a_tainted_node_may_be_left_over_and_any_where_no_place_is_judged() {
         let control = json!([{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]);
         let nodes = [node("c", "a", control), node("x", "a", json!([]))];
-        let names = Names::matched(&declared(json!([{"name": "n"}])), &nodes).unwrap();
+        let names = Names::matched(&declared(json!([{"name": "n"}])), &nodes, true).unwrap();
         assert_eq!(names.real("n"), "x");
+        let nodes = [node("x", "a", json!([])), node("y", "b", json!([]))];
+        let names = Names::matched(
+            &declared(json!([{"name": "n", "labels": {"zone": "b"}}])),
+            &nodes,
+            false,
+        )
+        .unwrap();
+        assert_eq!(names.real("n"), "y");
     }
 }
