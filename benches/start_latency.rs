@@ -11,10 +11,11 @@
 
 use std::error::Error;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use benches::executable::plimsoll;
 use benches::start_latency::{INSIDE, Measured, Regime, Subject, Weather, inside, measure, table};
 use criterion::{Criterion, SamplingMode};
 
@@ -76,15 +77,6 @@ fn outside(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     criterion.final_summary();
     std::io::stdout().write_all(table(&measured, &before, &after).as_bytes())?;
     Ok(())
-}
-
-fn plimsoll() -> std::io::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("PLIMSOLL") {
-        return std::path::absolute(path);
-    }
-    // This is `target/…/release/deps/start_latency-HASH`.
-    let this = std::env::current_exe()?;
-    Ok(this.ancestors().nth(2).unwrap_or(&this).join("plimsoll"))
 }
 
 /// Gives criterion the samples as if it had measured them now.

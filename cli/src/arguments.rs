@@ -219,7 +219,7 @@ pub(crate) struct Prove {
     /// Run again what is proven already and unchanged.
     #[arg(long)]
     pub(crate) afresh: bool,
-    /// Cases side by side at most (the number of CPUs unless told).
+    /// Cases side by side at most (four for each CPU unless told).
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// Format on standard output: `table` or `json`.

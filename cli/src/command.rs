@@ -17,7 +17,9 @@ mod run;
 mod schema;
 
 use std::path::Path;
+use std::sync::LazyLock;
 
+use harness::plan::{ClusterFault, Offer};
 use record::Event;
 use reports::{Look, render};
 use spec::Target;
@@ -29,8 +31,21 @@ use crate::{
     streams::Streams,
 };
 
-/// What subjects can be judged by: a runtime itself and the host it runs on, and a cluster.
-const OFFERED: [Target; 3] = [Target::Runtime, Target::Cluster, Target::Host];
+/// What this program has to offer: subjects are runtimes themselves and the host they run on, and clusters.
+fn offer() -> Offer<'static> {
+    static FAULTS: LazyLock<Vec<ClusterFault>> = LazyLock::new(|| {
+        let all = ::cluster::faults().into_iter();
+        all.map(|fault| ClusterFault {
+            name: fault.name,
+            dimensions: fault.dimensions,
+        })
+        .collect()
+    });
+    Offer {
+        targets: &[Target::Runtime, Target::Cluster, Target::Host],
+        cluster_faults: &FAULTS,
+    }
+}
 
 /// The subjects, unless told: what is in this program.
 const UNLESS_TOLD: [&str; 2] = ["bundled", harness::plan::CLUSTER];
@@ -113,7 +128,7 @@ fn planned(
     streams: &mut Streams,
 ) -> Result<Option<(harness::plan::Plan, Vec<harness::plan::SpecFile>)>, Error> {
     let files = harness::discover::discover(&selection.paths)?;
-    match harness::plan::expand(&files, &asked(selection), subjects, &OFFERED) {
+    match harness::plan::expand(&files, &asked(selection), subjects, offer()) {
         Ok(plan) => {
             complaint::warn(&files, streams);
             Ok(Some((plan, files)))

@@ -127,6 +127,18 @@ fn run(fault: &str, runtime: &str) -> Ran {
     }
 }
 
+/// The fault around every runtime that is here, side by side.
+fn around_each(fault: &str) -> Vec<(String, Ran)> {
+    std::thread::scope(|scope| {
+        let all: Vec<_> = runtimes()
+            .into_iter()
+            .map(|runtime| scope.spawn(move || (run(fault, &runtime), runtime)))
+            .collect();
+        let ran = all.into_iter().map(|one| one.join().unwrap());
+        ran.map(|(ran, runtime)| (runtime, ran)).collect()
+    })
+}
+
 fn saboteur(arguments: &[&str]) -> Output {
     Command::new(PLIMSOLL).arg("saboteur").args(arguments).output().unwrap()
 }
@@ -262,8 +274,7 @@ fn a_fault_is_seen_by_its_check_and_by_no_other() {
         ("delete-does-nothing", "gone"),
     ];
     for (fault, check) in cases {
-        for runtime in runtimes() {
-            let ran = run(fault, &runtime);
+        for (runtime, ran) in around_each(fault) {
             assert_eq!(ran.verdicts[check], "fail", "{fault} around {runtime}: {}", ran.told);
             assert!(!ran.applied.is_empty(), "{fault} around {runtime} was never applied");
             assert!(
@@ -316,15 +327,14 @@ fn the_most_dangerous_faults_do_not_harm_the_machine() {
         let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
         let entry = listed.as_array().unwrap().iter().find(|entry| entry["name"] == fault);
         assert_eq!(entry.unwrap()["danger"], true, "{fault}");
-        for runtime in runtimes() {
-            let ran = run(fault, &runtime);
+        for (runtime, ran) in around_each(fault) {
             assert!(
                 !ran.applied.is_empty(),
                 "{fault} around {runtime} was never applied: {}",
                 ran.told
             );
-            assert_eq!(Host::look(), before, "{fault} around {runtime} changed the machine");
         }
+        assert_eq!(Host::look(), before, "{fault} changed the machine");
     }
 }
 

@@ -102,6 +102,34 @@ pub const KUBE: &str = "kube";
 /// The subjects that are clusters; every other one is a runtime.
 pub const CLUSTERS: [&str; 2] = [CLUSTER, KUBE];
 
+/// A way in which the bundled cluster can be broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFault {
+    /// Its name.
+    pub name: String,
+    /// What it is about: the first is what it breaks.
+    pub dimensions: Vec<&'static str>,
+}
+
+/// What the program that plans has to offer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Offer<'o> {
+    /// Kinds of subjects.
+    pub targets: &'o [Target],
+    /// Faults of the bundled cluster; where there are none, their names are not looked at.
+    pub cluster_faults: &'o [ClusterFault],
+}
+
+impl<'o> Offer<'o> {
+    /// Subjects of these kinds, and no faults.
+    pub fn of(targets: &'o [Target]) -> Self {
+        Self {
+            targets,
+            cluster_faults: &[],
+        }
+    }
+}
+
 /// Makes the cases of specs. A test that is for a runtime makes one case of each variant and subject; one that is for
 /// the host only makes one case of each variant.
 ///
@@ -111,7 +139,7 @@ pub fn expand(
     files: &[SpecFile],
     selection: &Selection,
     subjects: &[String],
-    offered: &[Target],
+    offer: Offer<'_>,
 ) -> Result<Plan, Vec<Fault>> {
     let mut faults: Vec<Fault> = files
         .iter()
@@ -122,7 +150,7 @@ pub fn expand(
         return Err(faults);
     }
     let mut plan = Plan::default();
-    for part in in_parallel(files, |file| expand_file(file, selection, subjects, offered)) {
+    for part in in_parallel(files, |file| expand_file(file, selection, subjects, offer)) {
         match part {
             Ok(part) => {
                 plan.cases.extend(part.cases);
@@ -138,7 +166,7 @@ fn expand_file(
     file: &SpecFile,
     selection: &Selection,
     subjects: &[String],
-    offered: &[Target],
+    offer: Offer<'_>,
 ) -> Result<Plan, Vec<Fault>> {
     let mut plan = Plan::default();
     for document in &file.loaded.documents {
@@ -156,13 +184,13 @@ fn expand_file(
                     continue;
                 }
                 let (decoded, places) = document.decode_placed(&variant, *sabotage)?;
-                let fault = injected(&decoded.spec, *sabotage, &file.path)?;
+                let fault = injected(&decoded.spec, *sabotage, offer, &file.path)?;
                 let under = Under {
                     sabotage: *sabotage,
                     fault: fault.as_deref(),
                     proving: matches!(selection.sabotage, Sabotaging::Prove(_)),
                 };
-                let seats = seats(&decoded.spec, subjects, offered);
+                let seats = seats(&decoded.spec, subjects, offer.targets);
                 if seats.is_empty() {
                     plan.not_selected += 1;
                 }
@@ -176,7 +204,8 @@ fn expand_file(
                         continue;
                     }
                     if let (Sabotaging::Prove(breadth), None) = (&selection.sabotage, sabotage) {
-                        let more = prove::cases(file, document, &variant, &case, target, *breadth)?;
+                        let mut more = prove::cases(file, document, &variant, &case, target, *breadth)?;
+                        more.extend(prove::cluster_cases(&case, offer.cluster_faults, *breadth));
                         plan.cases.push(case);
                         plan.cases.extend(more);
                     } else {
@@ -234,17 +263,22 @@ pub(crate) fn repeated_names(files: &[SpecFile]) -> Vec<Fault> {
 }
 
 /// The fault of the subject that a sabotage asks for.
-fn injected(test: &Test, sabotage: Option<&str>, file: &str) -> Result<Option<String>, Vec<Fault>> {
+fn injected(test: &Test, sabotage: Option<&str>, offer: Offer<'_>, file: &str) -> Result<Option<String>, Vec<Fault>> {
     let sabotage = test.sabotage.iter().find(|s| Some(s.id.value.as_str()) == sabotage);
     let Some(inject) = sabotage.and_then(|s| s.inject.as_ref()) else {
         return Ok(None);
     };
-    let name = match inject {
-        spec::Inject::Runtime(name) => name,
-        // The cluster knows its own faults.
-        spec::Inject::Cluster(name) => return Ok(Some(name.value.clone())),
+    let (name, known, list): (_, Vec<&str>, _) = match inject {
+        spec::Inject::Runtime(name) => {
+            let known = saboteur::catalogue().iter().map(|fault| fault.name).collect();
+            (name, known, "plimsoll saboteur --list")
+        }
+        spec::Inject::Cluster(name) => {
+            let known = offer.cluster_faults.iter().map(|fault| fault.name.as_str()).collect();
+            (name, known, "plimsoll cluster faults")
+        }
     };
-    if saboteur::find(&name.value).is_some() {
+    if known.is_empty() || known.contains(&name.value.as_str()) {
         return Ok(Some(name.value.clone()));
     }
     let length = u32::try_from(name.value.len()).unwrap_or(1);
@@ -252,8 +286,8 @@ fn injected(test: &Test, sabotage: Option<&str>, file: &str) -> Result<Option<St
         spec::node::Extent::at(name.at.line, name.at.column, length),
         format!("unknown fault `{}`", name.value),
     )
-    .hint("`plimsoll saboteur --list` names them all")
-    .suggest(&name.value, saboteur::catalogue().iter().map(|fault| fault.name));
+    .hint(format!("`{list}` names them all"))
+    .suggest(&name.value, known);
     Err(vec![Fault {
         file: file.to_owned(),
         ..fault
@@ -425,7 +459,7 @@ spec:
             spec_file("b.yaml", "other", "x"),
         ];
         let subjects: Vec<_> = subjects.iter().map(|&name| name.to_owned()).collect();
-        expand(&files, selection, &subjects, &[Target::Runtime]).unwrap()
+        expand(&files, selection, &subjects, Offer::of(&[Target::Runtime])).unwrap()
     }
 
     #[test]
@@ -515,14 +549,84 @@ spec:
     fn targets_that_are_not_offered_are_not_selected() {
         let files = [spec_file("a.yaml", "oom", "cgroup")];
         let subjects = ["bundled".to_owned()];
-        let plan = expand(&files, &Selection::default(), &subjects, &[Target::Host]).unwrap();
+        let plan = expand(&files, &Selection::default(), &subjects, Offer::of(&[Target::Host])).unwrap();
         assert_eq!((plan.cases.len(), plan.not_selected), (0, 2));
     }
 
     #[test]
     fn a_name_in_two_files_is_a_fault() {
         let files = [spec_file("a.yaml", "oom", "x"), spec_file("b.yaml", "oom", "x")];
-        let faults = expand(&files, &Selection::default(), &[], &[]).unwrap_err();
+        let faults = expand(&files, &Selection::default(), &[], Offer::default()).unwrap_err();
         assert_eq!(faults[0].to_string(), "b.yaml:4:18: duplicate test name `oom`");
+    }
+
+    /// A test of where a pod is put; `sabotage` is that section.
+    fn placed(sabotage: &str) -> SpecFile {
+        let text = format!(
+            r#"
+apiVersion: plimsoll.dev/v1
+kind: Test
+metadata: {{name: placed}}
+spec:
+  description: It is placed.
+  targets: [cluster]
+  cluster: {{nodes: [{{name: a}}, {{name: b, labels: {{zone: x}}}}]}}
+  workloads:
+    app:
+      object: {{apiVersion: v1, kind: Pod, metadata: {{name: app}}, spec: {{nodeSelector: {{zone: x}}, containers: [{{name: c, image: plimsoll/probe}}]}}}}
+  steps:
+  - start: [app]
+    eventually: {{within: 5s}}
+    expect:
+    - {{id: on-b, on: app, placement: {{node: b}}}}
+{sabotage}"#
+        );
+        let loaded = spec::load(&text, "p.yaml");
+        assert_eq!(loaded.faults, [], "{text}");
+        SpecFile {
+            path: "p.yaml".into(),
+            text,
+            sha256: String::new(),
+            loaded,
+        }
+    }
+
+    /// The ids of the cases under faults of a cluster that has two.
+    fn under_cluster_faults(file: SpecFile, breadth: Breadth) -> Result<Vec<String>, Vec<Fault>> {
+        let faults = [("always-first", "scheduling"), ("never-ready", "pod")].map(|(name, dimension)| ClusterFault {
+            name: name.into(),
+            dimensions: vec![dimension],
+        });
+        let offer = Offer {
+            targets: &[Target::Cluster],
+            cluster_faults: &faults,
+        };
+        let selection = Selection {
+            sabotage: Sabotaging::Prove(breadth),
+            ..Selection::default()
+        };
+        let plan = expand(&[file], &selection, &[CLUSTER.to_owned()], offer)?;
+        let faulted = plan.cases.iter().filter(|case| case.header.id.contains('!'));
+        Ok(faulted.map(|case| case.header.id.clone()).collect())
+    }
+
+    #[test]
+    fn a_cluster_is_broken_in_what_a_test_is_about_unless_its_author_breaks_it() {
+        let own = under_cluster_faults(placed(""), Breadth::Own).unwrap();
+        assert_eq!(own, ["placed!always-first@cluster"]);
+        let chosen = "  sabotage:\n  - id: first\n    inject: {cluster: always-first}\n    mustFail: [on-b]\n";
+        let own = under_cluster_faults(placed(chosen), Breadth::Own).unwrap();
+        assert_eq!(own, Vec::<String>::new());
+        let all = under_cluster_faults(placed(chosen), Breadth::All).unwrap();
+        assert_eq!(all, ["placed!always-first@cluster", "placed!never-ready@cluster"]);
+    }
+
+    #[test]
+    fn a_fault_that_the_cluster_does_not_know_is_refused() {
+        let misspelt = "  sabotage:\n  - id: first\n    inject: {cluster: always-fist}\n    mustFail: [on-b]\n";
+        let faults = under_cluster_faults(placed(misspelt), Breadth::Own).unwrap_err();
+        let told = format!("{:?}", faults[0]);
+        assert!(faults[0].to_string().contains("unknown fault `always-fist`"), "{told}");
+        assert!(told.contains("always-first"), "{told}");
     }
 }

@@ -14,12 +14,13 @@ use std::collections::BTreeSet;
 
 use record::ProofScore;
 use saboteur::{Fault, Kind};
-use spec::Target;
+use spec::step::Metric;
+use spec::{Target, Test};
 
 pub use fold::{Seen, Standings, fold};
 pub use store::Store;
 
-use crate::plan::{self, Breadth, Case, SpecFile, Under};
+use crate::plan::{self, Breadth, Case, ClusterFault, SpecFile, Under};
 
 /// The fault under which the payload does nothing. A check that still passes looks at nothing of it.
 pub const PAYLOAD_TRUE: &str = "payload-true";
@@ -51,17 +52,62 @@ pub(crate) fn cases(
         cases.push(plan::case(file, &decoded, variant, under, subject, target));
     }
     if target == Target::Runtime {
-        for fault in faults(healthy, breadth) {
-            let mut case = healthy.clone();
-            let mark = format!("!{}@", fault.name);
-            case.header.id = healthy.header.id.replacen('@', &mark, 1);
-            case.header.fault = Some(fault.name.to_owned());
-            // What is knocked out is seen whatever runs beside it; a near miss needs the quiet that the spec asks for.
-            case.spec.concurrency.exclusive &= matches!(fault.kind, Kind::NearMiss { .. });
+        // How fine a check is, is seen in one variant of a test as well as in all.
+        let is_first = document.variants().first() == Some(variant);
+        let fine = |fault: &&Fault| is_first || breadth == Breadth::All || fault.kind == Kind::Knockout;
+        for fault in faults(healthy, breadth).into_iter().filter(fine) {
+            let mut case = under(healthy, fault.name);
+            make_quick(&mut case.spec, fault.kind);
             cases.push(case);
         }
     }
     Ok(cases)
+}
+
+/// The cases under faults of the bundled cluster itself. Where an author has written what breaks a test, only all faults
+/// together add to it: a cluster for each takes its time.
+pub(crate) fn cluster_cases(healthy: &Case, faults: &[ClusterFault], breadth: Breadth) -> Vec<Case> {
+    if healthy.header.subject != plan::CLUSTER {
+        return Vec::new();
+    }
+    let checks = dimension::of_checks(healthy);
+    let about = |fault: &ClusterFault| fault.dimensions.first().is_some_and(|first| checks.contains(first));
+    let wanted = |fault: &&ClusterFault| match breadth {
+        Breadth::SetUp => false,
+        Breadth::Own => healthy.spec.sabotage.is_empty() && about(fault),
+        Breadth::All => true,
+    };
+    faults
+        .iter()
+        .filter(wanted)
+        .map(|fault| under(healthy, &fault.name))
+        .collect()
+}
+
+/// The case with a subject that has this fault.
+fn under(healthy: &Case, fault: &str) -> Case {
+    let mut case = healthy.clone();
+    case.header.id = healthy.header.id.replacen('@', &format!("!{fault}@"), 1);
+    case.header.fault = Some(fault.to_owned());
+    case
+}
+
+/// What is knocked out is seen whatever runs beside it and in the fewest samples; a near miss needs the quiet that the spec
+/// asks for, and what twice as many samples leave open is as fine as it gets. What burns CPU time runs one after the
+/// other: side by side nothing of it could be decided.
+fn make_quick(test: &mut Test, kind: Kind) {
+    let knocked_out = kind == Kind::Knockout;
+    test.concurrency.exclusive &= !knocked_out;
+    let every = test.setup.iter_mut().chain(&mut test.steps).chain(&mut test.teardown);
+    for sample in every.filter_map(|step| step.value.sample.as_mut()) {
+        let most = if knocked_out { sample.count } else { sample.count * 2 };
+        sample.max_count = sample.max_count.map(|asked| asked.min(most));
+        if knocked_out && sample.metric == Metric::CpuUsage {
+            test.concurrency
+                .group
+                .get_or_insert_with(|| "samples of CPU time".into());
+        }
+    }
 }
 
 /// The faults of the subject that a case is run under.

@@ -187,14 +187,13 @@ fn run_in(
         epoch,
         emulated,
     };
-    let queue = Queue::new(&options.cases);
+    let queue = Queue::new(&options.cases, options.jobs);
     let stop = Stop::default();
     let mut ledger = Ledger::default();
     let mut failure = None;
     std::thread::scope(|scope| {
         let (sender, receiver) = channel::<Told>();
-        let workers = options.jobs.max(1).min(options.cases.len().max(1));
-        for _ in 0..workers {
+        for _ in 0..queue.most() {
             let (sender, queue, stop, shared) = (sender.clone(), &queue, &stop, &shared);
             scope.spawn(move || {
                 let mut guard = None;

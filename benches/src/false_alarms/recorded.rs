@@ -111,7 +111,7 @@ fn of_run(path: &Path) -> Result<Vec<Case>, Error> {
         sabotage: plan::Sabotaging::Each,
         ..plan::Selection::default()
     };
-    let plan = plan::expand(&files, &everything, &subjects, &[Target::Runtime]).map_err(|faults| {
+    let plan = plan::expand(&files, &everything, &subjects, plan::Offer::of(&[Target::Runtime])).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Error::Specs {
             path: path.to_owned(),

@@ -3,7 +3,7 @@
 use harness::{discover::discover, plan};
 use spec::lint::{ALLOW, LINTS};
 
-use super::OFFERED;
+use super::offer;
 use crate::{
     arguments::Check,
     complaint::{complain, counted, warn},
@@ -25,7 +25,7 @@ pub(super) fn check(check: &Check, streams: &mut Streams) -> Result<u8, Error> {
     }
     let files = discover(&check.paths)?;
     let subjects = super::UNLESS_TOLD.map(str::to_owned);
-    match plan::expand(&files, &plan::Selection::default(), &subjects, &OFFERED) {
+    match plan::expand(&files, &plan::Selection::default(), &subjects, offer()) {
         Err(faults) => {
             complain(&faults, &files, streams);
             Ok(2)

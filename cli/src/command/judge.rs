@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use harness::plan::{self, Case};
 use record::{CaseHeader, Ending, Event, Ledger, SkipBudget, Tally};
 
-use super::{OFFERED, tell};
+use super::{offer, tell};
 use crate::{arguments::Judge, complaint::counted, error::Error, stored_run, streams::Streams};
 
 pub(super) fn judge(judge: &Judge, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
@@ -158,7 +158,7 @@ pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error>
         sabotage: plan::Sabotaging::Prove(plan::Breadth::SetUp),
         ..plan::Selection::default()
     };
-    let plan = plan::expand(&files, &everything, &subjects, &OFFERED).map_err(|faults| {
+    let plan = plan::expand(&files, &everything, &subjects, offer()).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Error::RecordedSpec(faults.join("; "))
     })?;

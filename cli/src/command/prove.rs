@@ -9,7 +9,7 @@ use harness::{
 };
 use record::{Event, ProofScore, Tally};
 
-use super::{OFFERED, asked, subjects};
+use super::{asked, offer, subjects};
 use crate::{
     arguments::Prove, command::run, complaint, complaint::counted, error::Error, progress::Progress, streams::Streams,
 };
@@ -24,7 +24,7 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
         sabotage: Sabotaging::Prove(breadth),
         ..asked(&prove.selection)
     };
-    let plan = match harness::plan::expand(&files, &selection, &names, &OFFERED) {
+    let plan = match harness::plan::expand(&files, &selection, &names, offer()) {
         Ok(plan) => plan,
         Err(faults) => {
             complaint::complain(&faults, &files, streams);
@@ -55,8 +55,9 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
         cases,
         files,
         subjects,
+        // A case under a fault mostly waits for what does not come.
         jobs: prove.jobs.map_or_else(
-            || std::thread::available_parallelism().map_or(1, NonZero::get),
+            || 4 * std::thread::available_parallelism().map_or(1, NonZero::get),
             usize::from,
         ),
         timeout: None,

@@ -15,7 +15,7 @@ use harness::{
 use record::{Event, Ledger, ProofScore, SkipBudget, Tally};
 use reports::{Look, render};
 
-use super::{OFFERED, asked, planned, subjects, tell};
+use super::{asked, offer, planned, subjects, tell};
 use crate::{
     arguments::{Driving, Run, Selection},
     complaint::counted,
@@ -194,7 +194,7 @@ fn proof(asked_for: &Selection, options: &Options, subjects: &[String], state: &
         sabotage: Sabotaging::Prove(Breadth::Own),
         ..asked(asked_for)
     };
-    let plan = harness::plan::expand(&options.files, &selection, subjects, &OFFERED).unwrap_or_default();
+    let plan = harness::plan::expand(&options.files, &selection, subjects, offer()).unwrap_or_default();
     Ok(harness::prove::score(&plan.cases, &store))
 }
 

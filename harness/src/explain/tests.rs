@@ -75,7 +75,13 @@ fn the_case(sabotage: Option<&str>) -> Case {
         sabotage: sabotage.map_or(Sabotaging::None, |id| Sabotaging::Only(id.into())),
         ..Selection::default()
     };
-    let mut plan = plan::expand(&[file], &selection, &["bundled".to_owned()], &[Target::Runtime]).unwrap();
+    let mut plan = plan::expand(
+        &[file],
+        &selection,
+        &["bundled".to_owned()],
+        plan::Offer::of(&[Target::Runtime]),
+    )
+    .unwrap();
     plan.cases.remove(0)
 }
 

@@ -111,7 +111,7 @@ fn words(path: &str) -> io::Result<Option<Vec<String>>> {
 fn plimsoll(words: &[String]) -> io::Result<Command> {
     let report = port("plimsoll.report")?;
     let mut command = Command::new("/usr/bin/plimsoll");
-    command.args(["run", "--jobs", "1"]).args(words);
+    command.args(["run", "--jobs", "2"]).args(words);
     command.env_clear().env("PATH", "/usr/bin:/bin:/sbin");
     command.stdin(Stdio::null()).stderr(report.try_clone()?).stdout(report);
     Ok(command)
