@@ -1,0 +1,4 @@
+//! What the running kernel makes of it.
+
+#[cfg(test)]
+mod kernel;
