@@ -52,9 +52,9 @@ pub(crate) fn cases(
         cases.push(plan::case(file, &decoded, variant, under, subject, target));
     }
     if target == Target::Runtime {
-        // How fine a check is, is seen in one variant of a test as well as in all.
-        let is_first = document.variants().first() == Some(variant);
-        let fine = |fault: &&Fault| is_first || breadth == Breadth::All || fault.kind == Kind::Knockout;
+        // Where nothing may run beside it, one variant of a test has to show for all how fine a check is.
+        let is_cheap = !healthy.spec.concurrency.exclusive || document.variants().first() == Some(variant);
+        let fine = |fault: &&Fault| is_cheap || breadth == Breadth::All || fault.kind == Kind::Knockout;
         for fault in faults(healthy, breadth).into_iter().filter(fine) {
             let mut case = under(healthy, fault.name);
             make_quick(&mut case.spec, fault.kind);
