@@ -12,7 +12,7 @@ use crate::command::{self, CommandError};
 
 /// What a host of containers has loaded, that Debian's cloud kernel has as modules. Those that a kernel does not have
 /// are built in or missing; the specs that need them tell.
-pub(super) const WANTED: [&str; 24] = [
+pub(super) const WANTED: [&str; 32] = [
     "virtio_pci",
     "virtio_blk",
     "virtio_console",
@@ -31,6 +31,14 @@ pub(super) const WANTED: [&str; 24] = [
     "nft_nat",
     "nft_chain_nat",
     "nft_redir",
+    "nft_numgen",
+    "nft_reject",
+    "nft_reject_ipv4",
+    "nft_reject_inet",
+    "nft_fib",
+    "nft_fib_ipv4",
+    "nft_limit",
+    "nf_conntrack_netlink",
     "lzo_rle",
     "zram",
     "loop",
