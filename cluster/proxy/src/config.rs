@@ -1,0 +1,60 @@
+//! What a proxy has to know of its node.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+/// A range of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnet {
+    /// The first address.
+    pub base: Ipv4Addr,
+    /// Bits that all have in common; at most 32.
+    pub prefix: u8,
+}
+
+impl Subnet {
+    /// The last address.
+    pub(crate) fn last(self) -> Ipv4Addr {
+        let hosts = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+        Ipv4Addr::from(u32::from(self.base) | hosts)
+    }
+}
+
+/// A node, as its proxy sees it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The node's name.
+    pub node: String,
+    /// Its zone, `topology.kubernetes.io/zone`.
+    pub zone: Option<String>,
+    /// Addresses on which node ports are served.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Where its own pods are.
+    pub pods: Vec<Subnet>,
+    /// Where pods go under their own address: other pods, and nodes. Anywhere else they go under their node's.
+    pub direct: Vec<Subnet>,
+    /// Where ClusterIPs are.
+    pub services: Subnet,
+    /// Names of [`crate::FAULTS`]; others are somebody else's.
+    pub faults: BTreeSet<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_ends_where_its_bits_do() {
+        let last = |base: [u8; 4], prefix| {
+            Subnet {
+                base: base.into(),
+                prefix,
+            }
+            .last()
+            .to_string()
+        };
+        assert_eq!(last([10, 96, 0, 0], 16), "10.96.255.255");
+        assert_eq!(last([10, 0, 0, 1], 32), "10.0.0.1");
+        assert_eq!(last([0, 0, 0, 0], 0), "255.255.255.255");
+    }
+}

@@ -1,0 +1,562 @@
+//! From a Service and its backends to what it needs in the packet filter.
+//!
+//! A port of a Service is up to four kinds of chains. `service-…` chooses among all backends, `local-…` among those of this
+//! node, `external-…` decides for clients from outside which of the two, and `endpoint-…` leads to one backend.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use netfilter::{Field, Rule, Set, Type, Value, Verdict};
+
+use crate::base::{
+    CLUSTER_ADDRESSES, MARK_FOR_MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, REJECT, SERVICES,
+};
+use crate::config::Config;
+use crate::endpoint::{self, Endpoint, Endpoints};
+use crate::fault::Faults;
+use crate::part::Part;
+use crate::service::{Port, Service};
+
+/// `RTN_LOCAL`: an address of this machine.
+const OWN: u32 = 2;
+/// Backends that are chosen from without a map. Only the first packet of a connection passes their rules.
+const FEW: usize = 8;
+/// What [`Faults`] call forever.
+const FOREVER: Duration = Duration::from_secs(86_400);
+
+/// Everything that the rules of a node's Services are made from.
+pub(crate) struct Maker {
+    pub(crate) config: Config,
+    pub(crate) faults: Faults,
+}
+
+/// The backends of a port that get connections, by who asks.
+struct Backends<'a> {
+    /// Anybody's.
+    all: Vec<&'a Endpoint>,
+    /// Those of this node; empty unless one of the Service's policies asks for them.
+    local: Vec<&'a Endpoint>,
+}
+
+impl Maker {
+    /// What this Service needs.
+    pub(crate) fn part(&self, service: &Service, endpoints: &Endpoints) -> Part {
+        let mut part = Part::default();
+        part.elements
+            .insert((CLUSTER_ADDRESSES, vec![service.address.into()]), None);
+        for port in &service.ports {
+            if port.protocol == netfilter::Protocol::Udp && self.faults.has("udp-dropped") {
+                continue;
+            }
+            let key = (port.name.clone(), port.protocol);
+            let all = endpoints.get(&key).map(Vec::as_slice).unwrap_or_default();
+            PortMaker::new(self, service, port, all).write(&mut part);
+        }
+        part
+    }
+}
+
+/// Goes to one of these chains, each as likely as any other.
+///
+/// For few by a rule each: the first is taken once in so many times as there are, the next once in so many as are left, the
+/// last always. For many by a map. A map for each Service would be what kube-proxy does, but the kernel looks through all
+/// sets of a table, and through all messages of a batch, for each of them, so that the time grows with the square of their number.
+fn any_of(chains: Vec<String>) -> Vec<Rule> {
+    if chains.len() > FEW {
+        return vec![Rule::new().any_of(chains)];
+    }
+    let left = (1..=u32::try_from(chains.len()).unwrap_or(u32::MAX)).rev();
+    let rule = |(left, chain): (u32, &String)| match left {
+        1 => Rule::new().goto(chain),
+        left => Rule::new().is(Field::Random(left), 0u32).goto(chain),
+    };
+    left.zip(&chains).map(rule).collect()
+}
+
+/// Makes the rules of one port.
+struct PortMaker<'a> {
+    maker: &'a Maker,
+    service: &'a Service,
+    port: &'a Port,
+    backends: Backends<'a>,
+    affinity: Option<Duration>,
+    internal_local: bool,
+    external_local: bool,
+}
+
+impl<'a> PortMaker<'a> {
+    fn new(maker: &'a Maker, service: &'a Service, port: &'a Port, endpoints: &'a [Endpoint]) -> Self {
+        let faults = &maker.faults;
+        let policies = !faults.has("local-policy-ignored");
+        let affinity = service.affinity.filter(|_| !faults.has("affinity-ignored"));
+        let mut one = Self {
+            maker,
+            service,
+            port,
+            backends: Backends {
+                all: Vec::new(),
+                local: Vec::new(),
+            },
+            affinity: affinity.map(|timeout| match faults.has("affinity-forever") {
+                true => FOREVER,
+                false => timeout,
+            }),
+            internal_local: service.internal_local && policies,
+            external_local: service.external_local && policies,
+        };
+        one.backends = one.choose(endpoints);
+        one
+    }
+
+    fn choose(&self, endpoints: &'a [Endpoint]) -> Backends<'a> {
+        let (config, faults) = (&self.maker.config, &self.maker.faults);
+        if faults.has("unready-served") {
+            return Backends {
+                all: endpoints.iter().collect(),
+                local: endpoints.iter().filter(|one| one.node == config.node).collect(),
+            };
+        }
+        let all = endpoint::serving(endpoints, |_| true);
+        let mut all = endpoint::near(all, &config.node, config.zone.as_deref());
+        let mut local = match self.internal_local || self.external_local {
+            true => endpoint::serving(endpoints, |one| one.node == config.node),
+            false => Vec::new(),
+        };
+        for chosen in [&mut all, &mut local] {
+            if faults.has("backend-lost") && chosen.len() > 1 {
+                chosen.pop();
+            }
+            if faults.has("one-backend-only") {
+                chosen.truncate(1);
+            }
+        }
+        Backends { all, local }
+    }
+
+    /// Namespace, name, protocol and port: what the names of all its chains end with.
+    fn name(&self) -> String {
+        let Service { namespace, name, .. } = self.service;
+        format!("{namespace}/{name}/{}/{}", self.port.protocol, self.port.name)
+    }
+
+    fn endpoint_name(&self, endpoint: &Endpoint) -> String {
+        format!("endpoint-{}__{}/{}", self.name(), endpoint.address, endpoint.port)
+    }
+
+    /// The time is in the name, since that of a set cannot be changed.
+    fn affinity_name(&self, endpoint: &Endpoint, timeout: Duration) -> String {
+        let (name, seconds) = (self.name(), timeout.as_secs());
+        format!("affinity-{name}__{}/{}-{seconds}s", endpoint.address, endpoint.port)
+    }
+
+    fn front(&self, address: Ipv4Addr) -> Vec<Value> {
+        vec![address.into(), self.port.protocol.into(), self.port.number.into()]
+    }
+
+    fn write(&self, part: &mut Part) {
+        let Backends { all, local } = &self.backends;
+        let internal = self.policy_chain(self.internal_local);
+        let external = format!("external-{}", self.name());
+        let faults = &self.maker.faults;
+
+        let node_port = self.port.node_port.filter(|_| !faults.has("node-port-closed"));
+        let addresses: Vec<Ipv4Addr> = match faults.has("external-address-closed") {
+            true => Vec::new(),
+            false => self.service.external.clone(),
+        };
+        let some = |is_local: bool| !all.is_empty() && (!is_local || !local.is_empty());
+        let (inside, outside) = (some(self.internal_local), some(self.external_local));
+
+        let mut lead = |map: &'static str, key: Vec<Value>, verdict: Verdict| {
+            part.elements.insert((map, key), Some(verdict));
+        };
+        match inside {
+            true => lead(
+                SERVICES,
+                self.front(self.service.address),
+                Verdict::Goto(internal.clone()),
+            ),
+            false => lead(NO_ENDPOINTS, self.front(self.service.address), self.refusal()),
+        }
+        for address in &addresses {
+            if !all.is_empty() {
+                lead(SERVICES, self.front(*address), Verdict::Goto(external.clone()));
+            }
+            if !outside {
+                lead(NO_ENDPOINTS, self.front(*address), self.refusal());
+            }
+        }
+        if let Some(number) = node_port {
+            let key = vec![self.port.protocol.into(), number.into()];
+            if !all.is_empty() {
+                lead(NODE_PORTS, key.clone(), Verdict::Goto(external.clone()));
+            }
+            if !outside {
+                lead(NO_ENDPOINTS_NODE, key, self.refusal());
+            }
+        }
+
+        if !all.is_empty() {
+            let has_outside = node_port.is_some() || !addresses.is_empty();
+            self.chains(&internal, has_outside.then_some(external), part);
+        }
+        self.answering(node_port, &addresses, part);
+    }
+
+    /// What is done about a packet that no backend may have: refused if there is none at all, and dropped if there is one
+    /// elsewhere, for the client may be told of another node.
+    fn refusal(&self) -> Verdict {
+        match self.backends.all.is_empty() && !self.maker.faults.has("no-endpoints-dropped") {
+            true => Verdict::Goto(REJECT.into()),
+            false => Verdict::Drop,
+        }
+    }
+
+    fn policy_chain(&self, local: bool) -> String {
+        let kind = if local { "local" } else { "service" };
+        format!("{kind}-{}", self.name())
+    }
+
+    fn chains(&self, internal: &str, external: Option<String>, part: &mut Part) {
+        let Backends { all, local } = &self.backends;
+        let (of_all, of_local) = (self.policy_chain(false), self.policy_chain(true));
+        // Clients on the node itself are answered by any backend, though it serves those outside by local ones only.
+        let whole = !self.internal_local || external.is_some();
+        let mut used: Vec<&Endpoint> = Vec::new();
+        for (needed, name, backends) in [
+            (whole, &of_all, all),
+            (self.internal_local || self.external_local, &of_local, local),
+        ] {
+            if !needed || backends.is_empty() {
+                continue;
+            }
+            let mut rules = Vec::new();
+            if name == internal {
+                rules.push(self.of_strangers());
+            }
+            rules.extend(self.balance(backends));
+            part.chains.insert(name.clone(), rules);
+            used.extend(backends);
+        }
+        if let Some(external) = external {
+            part.chains.insert(external, self.external(&of_all, &of_local));
+        }
+        for endpoint in used {
+            let rules = self.endpoint(endpoint, part);
+            part.chains.insert(self.endpoint_name(endpoint), rules);
+        }
+    }
+
+    /// Who reaches the ClusterIP and is no pod of this node is answered through it: its packets leave under the node's address.
+    fn of_strangers(&self) -> Rule {
+        let rule = Rule::new()
+            .is(Field::DestinationAddress, self.service.address)
+            .is(Field::Protocol, self.port.protocol)
+            .is(Field::DestinationPort, self.port.number);
+        let pods = self.maker.config.pods.iter();
+        let pods = pods.filter(|_| !self.maker.faults.has("source-lost"));
+        pods.fold(rule, |rule, pods| {
+            rule.outside(Field::SourceAddress, pods.base, pods.prefix)
+        })
+        .jump(MARK_FOR_MASQUERADE)
+    }
+
+    /// The backend that a client had, or any.
+    fn balance(&self, backends: &[&Endpoint]) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        if let Some(timeout) = self.affinity {
+            rules.extend(backends.iter().map(|endpoint| {
+                Rule::new()
+                    .in_set(&[Field::SourceAddress], &self.affinity_name(endpoint, timeout))
+                    .goto(&self.endpoint_name(endpoint))
+            }));
+        }
+        let chains: Vec<String> = backends.iter().map(|endpoint| self.endpoint_name(endpoint)).collect();
+        rules.extend(any_of(chains));
+        rules
+    }
+
+    fn external(&self, of_all: &str, of_local: &str) -> Vec<Rule> {
+        if !self.external_local {
+            return vec![Rule::new().jump(MARK_FOR_MASQUERADE), Rule::new().goto(of_all)];
+        }
+        // Pods and the node itself are inside, whatever address they take.
+        let pods = self.maker.config.pods.iter().map(|pods| {
+            Rule::new()
+                .within(Field::SourceAddress, pods.base, pods.prefix)
+                .goto(of_all)
+        });
+        let mut rules: Vec<Rule> = pods.collect();
+        rules.push(Rule::new().is(Field::SourceKind, OWN).jump(MARK_FOR_MASQUERADE));
+        rules.push(Rule::new().is(Field::SourceKind, OWN).goto(of_all));
+        if !self.backends.local.is_empty() {
+            rules.push(Rule::new().goto(of_local));
+        }
+        rules
+    }
+
+    fn endpoint(&self, endpoint: &Endpoint, part: &mut Part) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        if self.maker.faults.has("source-lost") {
+            rules.push(Rule::new().jump(MARK_FOR_MASQUERADE));
+        } else if !self.maker.faults.has("hairpin-not-masqueraded") {
+            // A pod that reaches itself would answer itself directly, and wait for an answer of the Service.
+            rules.push(
+                Rule::new()
+                    .is(Field::SourceAddress, endpoint.address)
+                    .jump(MARK_FOR_MASQUERADE),
+            );
+        }
+        if let Some(timeout) = self.affinity {
+            let name = self.affinity_name(endpoint, timeout);
+            rules.push(Rule::new().remember(&[Field::SourceAddress], &name));
+            let set = Set::new(&name, &[Type::Address]).remembering(timeout);
+            part.sets.insert(name, set);
+        }
+        rules.push(
+            Rule::new()
+                .is(Field::Protocol, self.port.protocol)
+                .dnat(endpoint.address, Some(endpoint.port)),
+        );
+        rules
+    }
+
+    fn answering(&self, node_port: Option<u16>, external: &[Ipv4Addr], part: &mut Part) {
+        if self.port.protocol != netfilter::Protocol::Udp {
+            return;
+        }
+        let Backends { all, local } = &self.backends;
+        let backends: BTreeSet<(Ipv4Addr, u16)> = all.iter().chain(local).map(|one| one.backend()).collect();
+        let addresses = external.iter().chain([&self.service.address]);
+        let mut fronts: Vec<(Ipv4Addr, u16)> = addresses.map(|address| (*address, self.port.number)).collect();
+        if let Some(number) = node_port {
+            fronts.extend(self.maker.config.addresses.iter().map(|address| (*address, number)));
+        }
+        part.answering
+            .extend(fronts.into_iter().map(|front| (front, backends.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Subnet;
+
+    fn subnet(base: [u8; 4], prefix: u8) -> Subnet {
+        Subnet {
+            base: base.into(),
+            prefix,
+        }
+    }
+
+    fn maker(faults: &[&str]) -> Maker {
+        let faults: BTreeSet<String> = faults.iter().map(|one| (*one).to_owned()).collect();
+        Maker {
+            faults: Faults::new(&faults),
+            config: Config {
+                node: "one".into(),
+                zone: None,
+                addresses: vec![[172, 30, 0, 1].into()],
+                pods: vec![subnet([10, 244, 1, 0], 24)],
+                direct: Vec::new(),
+                services: subnet([10, 96, 0, 0], 16),
+                faults,
+            },
+        }
+    }
+
+    fn service(more: serde_json::Value) -> Service {
+        let mut spec = json!({
+            "clusterIP": "10.96.0.9", "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30080}],
+        });
+        for (field, value) in more.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        Service::read(&json!({"metadata": {"name": "web", "namespace": "a"}, "spec": spec})).unwrap()
+    }
+
+    /// Backends by their address's last byte, on nodes of these names.
+    fn backends(all: &[(u8, &str)]) -> Endpoints {
+        let endpoints: Vec<_> = all
+            .iter()
+            .map(|(last, node)| json!({"addresses": [format!("10.244.1.{last}")], "nodeName": node}))
+            .collect();
+        let slice = json!({
+            "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}], "endpoints": endpoints,
+        });
+        endpoint::read([slice].iter())
+    }
+
+    fn told(part: &Part) -> Vec<String> {
+        let mut lines = Vec::new();
+        for ((set, key), verdict) in &part.elements {
+            let key: Vec<String> = key.iter().map(Value::to_string).collect();
+            let verdict = verdict
+                .as_ref()
+                .map_or(String::new(), |verdict| format!(" : {verdict}"));
+            lines.push(format!("{set} {}{verdict}", key.join(" . ")));
+        }
+        for (chain, rules) in &part.chains {
+            lines.extend(rules.iter().map(|rule| format!("{chain}: {rule}")));
+        }
+        lines
+    }
+
+    #[test]
+    fn a_service_with_two_backends_and_a_node_port() {
+        let part = maker(&[]).part(&service(json!({})), &backends(&[(2, "one"), (3, "two")]));
+        assert_eq!(
+            told(&part),
+            [
+                "cluster-ips 10.96.0.9",
+                "service-ips 10.96.0.9 . tcp . 80 : goto service-a/web/tcp/http",
+                "service-nodeports tcp . 30080 : goto external-a/web/tcp/http",
+                "endpoint-a/web/tcp/http__10.244.1.2/8080: ip saddr 10.244.1.2 jump mark-for-masquerade",
+                "endpoint-a/web/tcp/http__10.244.1.2/8080: meta l4proto tcp dnat to 10.244.1.2:8080",
+                "endpoint-a/web/tcp/http__10.244.1.3/8080: ip saddr 10.244.1.3 jump mark-for-masquerade",
+                "endpoint-a/web/tcp/http__10.244.1.3/8080: meta l4proto tcp dnat to 10.244.1.3:8080",
+                "external-a/web/tcp/http: jump mark-for-masquerade",
+                "external-a/web/tcp/http: goto service-a/web/tcp/http",
+                "service-a/web/tcp/http: ip daddr 10.96.0.9 meta l4proto tcp th dport 80 ip saddr != 10.244.1.0/24 jump \
+                 mark-for-masquerade",
+                "service-a/web/tcp/http: numgen random mod 2 0 goto endpoint-a/web/tcp/http__10.244.1.2/8080",
+                "service-a/web/tcp/http: goto endpoint-a/web/tcp/http__10.244.1.3/8080",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_of_few_chains_is_as_likely_as_any_other_and_many_are_a_map() {
+        let chains = |count: usize| (0..count).map(|number| format!("c{number}")).collect::<Vec<_>>();
+        let told: Vec<String> = any_of(chains(3)).iter().map(Rule::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "numgen random mod 3 0 goto c0",
+                "numgen random mod 2 0 goto c1",
+                "goto c2"
+            ]
+        );
+        assert_eq!(any_of(chains(FEW)).len(), FEW);
+        assert_eq!(any_of(chains(FEW + 1)).len(), 1);
+        assert!(any_of(chains(0)).is_empty());
+    }
+
+    #[test]
+    fn without_backends_clients_are_refused() {
+        let part = maker(&[]).part(&service(json!({})), &Endpoints::new());
+        assert_eq!(
+            told(&part),
+            [
+                "cluster-ips 10.96.0.9",
+                "no-endpoint-nodeports tcp . 30080 : goto reject-chain",
+                "no-endpoint-services 10.96.0.9 . tcp . 80 : goto reject-chain",
+            ]
+        );
+        let part = maker(&["no-endpoints-dropped", "node-port-closed"]).part(&service(json!({})), &Endpoints::new());
+        assert_eq!(
+            told(&part),
+            [
+                "cluster-ips 10.96.0.9",
+                "no-endpoint-services 10.96.0.9 . tcp . 80 : drop"
+            ]
+        );
+    }
+
+    #[test]
+    fn local_policies_choose_backends_of_the_node_and_drop_where_there_are_none() {
+        let local = service(json!({"internalTrafficPolicy": "Local", "externalTrafficPolicy": "Local"}));
+        let chains = |part: &Part| part.chains.keys().cloned().collect::<Vec<_>>();
+        let part = maker(&[]).part(&local, &backends(&[(2, "one"), (3, "two")]));
+        assert_eq!(
+            chains(&part),
+            [
+                "endpoint-a/web/tcp/http__10.244.1.2/8080",
+                "endpoint-a/web/tcp/http__10.244.1.3/8080",
+                "external-a/web/tcp/http",
+                "local-a/web/tcp/http",
+                "service-a/web/tcp/http",
+            ]
+        );
+        let external: Vec<String> = part.chains["external-a/web/tcp/http"]
+            .iter()
+            .map(Rule::to_string)
+            .collect();
+        assert_eq!(
+            external,
+            [
+                "ip saddr 10.244.1.0/24 goto service-a/web/tcp/http",
+                "fib saddr type 2 jump mark-for-masquerade",
+                "fib saddr type 2 goto service-a/web/tcp/http",
+                "goto local-a/web/tcp/http",
+            ]
+        );
+        let part = maker(&[]).part(&local, &backends(&[(3, "two")]));
+        let elements = told(&part);
+        assert!(
+            elements.contains(&"no-endpoint-services 10.96.0.9 . tcp . 80 : drop".to_owned()),
+            "{elements:?}"
+        );
+        assert!(
+            elements.contains(&"no-endpoint-nodeports tcp . 30080 : drop".to_owned()),
+            "{elements:?}"
+        );
+        let ignored = maker(&["local-policy-ignored"]);
+        assert_eq!(
+            ignored.part(&local, &backends(&[(3, "two")])),
+            maker(&[]).part(&service(json!({})), &backends(&[(3, "two")]))
+        );
+    }
+
+    #[test]
+    fn affinity_is_a_set_for_each_backend() {
+        let affine = service(json!({
+            "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}},
+        }));
+        let part = maker(&[]).part(&affine, &backends(&[(2, "one"), (3, "two")]));
+        let sets: Vec<_> = part.sets.keys().collect();
+        assert_eq!(
+            sets,
+            [
+                "affinity-a/web/tcp/http__10.244.1.2/8080-60s",
+                "affinity-a/web/tcp/http__10.244.1.3/8080-60s"
+            ]
+        );
+        let rules = &part.chains["service-a/web/tcp/http"];
+        assert_eq!(
+            rules[1].to_string(),
+            "ip saddr @affinity-a/web/tcp/http__10.244.1.2/8080-60s goto endpoint-a/web/tcp/http__10.244.1.2/8080"
+        );
+        assert_eq!(rules.len(), 5);
+        let ignored = maker(&["affinity-ignored"]).part(&affine, &backends(&[(2, "one"), (3, "two")]));
+        assert!(ignored.sets.is_empty());
+    }
+
+    #[test]
+    fn every_fault_of_rules_changes_something() {
+        let full = service(json!({
+            "externalIPs": ["192.0.2.7"], "internalTrafficPolicy": "Local", "sessionAffinity": "ClientIP",
+            "ports": [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "dns", "port": 53, "protocol": "UDP"}],
+        }));
+        let mut some = backends(&[(2, "one"), (3, "one")]);
+        some.insert(("dns".into(), netfilter::Protocol::Udp), Vec::new());
+        let mut unready = some.clone();
+        for one in unready.values_mut().flatten() {
+            one.ready = false;
+            one.serving = false;
+        }
+        // These are faults of what is there for all Services, or of time.
+        let elsewhere = ["wrong-port-dropped", "stale-endpoints-kept", "udp-flows-kept"];
+        for (name, _, _) in crate::FAULTS.iter().filter(|(name, _, _)| !elsewhere.contains(name)) {
+            let changed = [&some, &unready]
+                .into_iter()
+                .any(|endpoints| maker(&[name]).part(&full, endpoints) != maker(&[]).part(&full, endpoints));
+            assert!(changed, "{name}");
+        }
+    }
+}

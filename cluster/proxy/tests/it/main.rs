@@ -1,0 +1,10 @@
+//! A proxy's rules against real sockets, in network namespaces of their own.
+
+#[cfg(test)]
+mod follow;
+#[cfg(test)]
+mod lab;
+#[cfg(test)]
+mod many;
+#[cfg(test)]
+mod reach;
