@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// A fault of the scheduler, a controller or an agent.
+/// A fault of the scheduler, a controller, an agent or a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Its name.
@@ -25,10 +25,13 @@ pub fn faults() -> Vec<Fault> {
         dimensions: fault.dimensions.to_vec(),
         what: fault.what.to_owned(),
     });
-    let of_agent = agent::FAULTS.iter().map(|(name, dimension, what)| Fault {
-        name: (*name).to_owned(),
-        dimensions: vec![*dimension],
-        what: (*what).to_owned(),
-    });
-    of_scheduler.chain(of_controllers).chain(of_agent).collect()
+    let of_node = agent::FAULTS
+        .iter()
+        .chain(proxy::FAULTS)
+        .map(|(name, dimension, what)| Fault {
+            name: (*name).to_owned(),
+            dimensions: vec![*dimension],
+            what: (*what).to_owned(),
+        });
+    of_scheduler.chain(of_controllers).chain(of_node).collect()
 }

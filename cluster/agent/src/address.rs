@@ -44,6 +44,28 @@ impl Subnet {
         }
     }
 
+    /// Addresses of Services.
+    pub(crate) const OF_SERVICES: Self = Self {
+        base: Ipv4Addr::new(10, 96, 0, 0),
+        prefix: 16,
+    };
+
+    /// Where pods and nodes are: everything that knows the way back to a pod.
+    pub(crate) const OF_CLUSTER: [Self; 3] = [
+        Self {
+            base: Ipv4Addr::new(10, 244, 0, 0),
+            prefix: 14,
+        },
+        Self {
+            base: Ipv4Addr::new(10, 128, 0, 0),
+            prefix: 10,
+        },
+        Self {
+            base: Ipv4Addr::new(172, 30, 0, 0),
+            prefix: WIRE_PREFIX,
+        },
+    ];
+
     /// Where the pods of a node are: 10.244.N.0/24, and from 10.0.0.0 on for nodes that this is too small for.
     pub(crate) fn of_pods(number: u16) -> Self {
         let [high, low] = number.to_be_bytes();

@@ -3,11 +3,12 @@
 //! Pods are not on a bridge: each has a /32 address and reaches everything through its node, by a gateway address that
 //! exists nowhere and whose hardware address it knows. Nodes know by plain routes behind which node which pods are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use netfilter::Netfilter;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::RouteScope;
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
@@ -15,10 +16,13 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use tokio::net::TcpSocket;
 
 use crate::address::{GATEWAY, Pool, Subnet, WIRE, WIRE_PREFIX};
+use crate::config::NodeConfig;
 use crate::namespace::{Namespace, Room};
 
 /// Hardware address of the node's end of every pair.
 const NODE_END: [u8; 6] = [0xee; 6];
+/// Label with the zone of a node.
+const ZONE: &str = "topology.kubernetes.io/zone";
 const LOOPBACK: u32 = 1;
 /// Index of the only interface, beside the loopback, of a node towards the wire and of a pod towards its node.
 const FIRST: u32 = 2;
@@ -49,6 +53,13 @@ pub enum NetworkError {
         path: String,
         /// Cause.
         source: io::Error,
+    },
+    /// No way to the packet filter.
+    #[error(transparent)]
+    Netfilter {
+        /// Cause.
+        #[from]
+        source: netfilter::Error,
     },
     /// There is no address left.
     #[error("no address is left in {range}")]
@@ -154,10 +165,14 @@ impl Underlay {
     }
 }
 
+/// For what is made later, too: new interfaces begin with the defaults. A pod that reaches itself through its node is not told
+/// of a shorter way, for there is none.
 fn forwarding() -> Vec<(String, &'static str)> {
     let mut all = vec![("ipv4/ip_forward".to_owned(), "1")];
     for which in ["all", "default"] {
-        all.push((format!("ipv4/conf/{which}/rp_filter"), "0"));
+        for parameter in ["rp_filter", "send_redirects"] {
+            all.push((format!("ipv4/conf/{which}/{parameter}"), "0"));
+        }
     }
     all
 }
@@ -248,6 +263,7 @@ impl NodeNetwork {
             pool: Mutex::new(Pool::new(number)),
             cut: tokio::sync::Mutex::new(false),
         };
+        parameters(&network.room, forwarding()).await?;
         let name = format!("node{number}");
         let port = u32::from(number) + 16;
         let message = pair(Some(port), &name, None, "e0", network.room.net());
@@ -258,7 +274,6 @@ impl NodeNetwork {
         join.execute()
             .await
             .map_err(link("put the node's interface on the wire"))?;
-        parameters(&network.room, forwarding()).await?;
         up(&network.links, LOOPBACK).await?;
         up(&network.links, FIRST).await?;
         address(&network.links, FIRST, network.address(), WIRE_PREFIX).await?;
@@ -308,6 +323,30 @@ impl NodeNetwork {
     /// A TCP socket of the node.
     pub(crate) async fn socket(&self) -> io::Result<TcpSocket> {
         socket_in(&self.room).await
+    }
+
+    /// A netfilter socket of the node.
+    pub(crate) async fn netfilter(&self) -> Result<Netfilter, NetworkError> {
+        let opened = self.room.run(Netfilter::open).await;
+        let opened = opened.map_err(namespace("reach a network namespace"))?;
+        Ok(opened?)
+    }
+
+    /// What its proxy has to know of it.
+    pub(crate) fn proxied(&self, config: &NodeConfig, faults: &BTreeSet<String>) -> proxy::Config {
+        let subnet = |one: Subnet| proxy::Subnet {
+            base: one.base,
+            prefix: one.prefix,
+        };
+        proxy::Config {
+            node: config.name.clone(),
+            zone: config.labels.get(ZONE).cloned(),
+            addresses: vec![self.address()],
+            pods: ranges(self.number).map(subnet).to_vec(),
+            direct: Subnet::OF_CLUSTER.map(subnet).to_vec(),
+            services: subnet(Subnet::OF_SERVICES),
+            faults: faults.clone(),
+        }
     }
 
     /// Takes the node off the wire: its interface goes down, and its routes with it.
@@ -422,6 +461,8 @@ fn unreachable(error: NetworkError) -> Result<(), NetworkError> {
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::namespace::{IPC, NET, Shared, UTS};
 
@@ -469,6 +510,44 @@ mod tests {
         answer
     }
 
+    /// Answers every connection with its own name.
+    async fn serve(at: &Room, name: &'static str) {
+        let listener = at.run(|| std::net::TcpListener::bind(("0.0.0.0", 8080))).await;
+        let listener = listener.unwrap().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _gone = stream.write_all(name.as_bytes()).await.is_err();
+            }
+        });
+    }
+
+    async fn ask(from: &Room, address: Ipv4Addr, port: u16) -> Option<String> {
+        let socket = socket_in(from).await.unwrap();
+        let mut answer = String::new();
+        let asked = async {
+            let mut stream = socket.connect((address, port).into()).await?;
+            stream.read_to_string(&mut answer).await
+        };
+        let wait = std::time::Duration::from_secs(2);
+        let told = tokio::time::timeout(wait, asked).await.ok()?.is_ok();
+        told.then_some(answer)
+    }
+
+    /// The proxy's rules on a node, for these Services and slices.
+    async fn served(node: &NodeNetwork, name: &str, service: &Value, slice: &Value) {
+        let config = NodeConfig {
+            name: name.into(),
+            ..NodeConfig::default()
+        };
+        let config = node.proxied(&config, &BTreeSet::new());
+        let mut tables = proxy::Tables::new(config, node.netfilter().await.unwrap());
+        tables.put_service(service.clone().into());
+        tables.put_slice(slice.clone().into(), None);
+        tables.sync().unwrap();
+    }
+
     /// The kernel may take a second to notice that a wire is whole.
     async fn reach(from: &Room, to: &Room, address: Ipv4Addr) -> Option<String> {
         let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
@@ -512,5 +591,55 @@ mod tests {
         two.heal().await.unwrap();
         assert_eq!(reach(&b, &a, first.address).await, Some("10.244.2.2".into()));
         one.remove(&first).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_address_of_a_service_leads_to_pods_of_every_node() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: network namespaces need root");
+            return;
+        }
+        let underlay = Arc::new(Underlay::create().await.unwrap());
+        let (one, two) = (
+            NodeNetwork::create(&underlay).await.unwrap(),
+            NodeNetwork::create(&underlay).await.unwrap(),
+        );
+        let (_a, first, a) = pod(&one, "a").await;
+        let (_b, second, b) = pod(&two, "b").await;
+        let (_c, _, c) = pod(&one, "c").await;
+        serve(&a, "a").await;
+        serve(&b, "b").await;
+        let service = json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {
+            "clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": 30080}],
+        }});
+        let slice = json!({
+            "metadata": {"name": "web", "namespace": "x", "labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4", "ports": [{"port": 8080}],
+            "endpoints": [
+                {"addresses": [first.address.to_string()], "nodeName": "one"},
+                {"addresses": [second.address.to_string()], "nodeName": "two"},
+            ],
+        });
+        served(&one, "one", &service, &slice).await;
+        served(&two, "two", &service, &slice).await;
+        let address = Ipv4Addr::new(10, 96, 0, 9);
+        let up = async { while ask(&c, second.address, 8080).await.is_none() {} };
+        let patience = std::time::Duration::from_secs(10);
+        tokio::time::timeout(patience, up).await.unwrap();
+        for (from, to, port) in [
+            (&c, address, 80),
+            (&one.room, address, 80),
+            (&c, two.address(), 30080),
+            (&underlay.room, one.address(), 30080),
+        ] {
+            let mut answers = BTreeSet::new();
+            // The odds that thirty choices of two are all the same are one in 10^8.
+            for _ in 0..30 {
+                answers.insert(ask(from, to, port).await);
+            }
+            let both = BTreeSet::from([Some("a".to_owned()), Some("b".to_owned())]);
+            assert_eq!(answers, both, "{to}:{port}");
+        }
+        assert_eq!(ask(&c, address, 81).await, None);
     }
 }

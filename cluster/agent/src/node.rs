@@ -1,10 +1,13 @@
 //! A node that is real, and what can happen to it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use apiserver::{Api, DeleteOptions, Link, User};
+use proxy::Proxy;
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::agent::{Agent, unmount_below};
@@ -72,6 +75,9 @@ pub struct Node {
     context: Arc<Context>,
     link: Link,
     agent: Mutex<Option<Agent>>,
+    proxy: Mutex<Option<Proxy>>,
+    /// What was chosen of every part of the node.
+    faults: BTreeSet<String>,
     partitioned: RwLock<bool>,
 }
 
@@ -146,10 +152,33 @@ impl Node {
             context,
             link,
             agent: Mutex::new(None),
+            proxy: Mutex::new(None),
+            faults: around.faults.clone(),
             partitioned: RwLock::new(false),
         });
+        node.begin_proxy().await;
         node.boot().await;
         Ok(node)
+    }
+
+    /// Has the addresses of Services lead to their backends. A node without a packet filter goes on without.
+    async fn begin_proxy(&self) {
+        let network = &self.context.network;
+        let mut proxy = self.proxy.lock().await;
+        match network.netfilter().await {
+            Ok(socket) => {
+                let api = self.context.api.acting_as(User::system("kube-proxy"));
+                let config = network.proxied(&self.context.config, &self.faults);
+                *proxy = Some(Proxy::start(api, config, socket));
+            }
+            Err(error) => {
+                let about = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name()}});
+                let why = format!("Services are not served: {error}");
+                self.context
+                    .api
+                    .record(&about, "Warning", "ProxyFailed", &why, "kube-proxy");
+            }
+        }
     }
 
     async fn boot(&self) {
@@ -216,6 +245,7 @@ impl Node {
     }
 
     async fn power_off(&self) {
+        drop(self.proxy.lock().await.take());
         let _thawed = self.context.tree.freeze(Path::new("kubepods"), false).is_err();
         self.context.tree.kill(Path::new("kubepods"));
         let ended = async {
@@ -246,6 +276,7 @@ impl Node {
             let _up = self.context.network.heal().await.is_err();
             self.link.heal();
         }
+        self.begin_proxy().await;
         self.boot().await;
     }
 
@@ -255,6 +286,7 @@ impl Node {
     /// What the control groups say.
     pub async fn freeze(&self) -> Result<(), CgroupError> {
         self.context.gate.send_replace(false);
+        drop(self.proxy.lock().await.take());
         self.context.tree.freeze(Path::new("kubepods"), true)
     }
 
@@ -265,6 +297,9 @@ impl Node {
     pub async fn thaw(&self) -> Result<(), CgroupError> {
         let thawed = self.context.tree.freeze(Path::new("kubepods"), false);
         self.context.gate.send_replace(true);
+        if self.is_running().await {
+            self.begin_proxy().await;
+        }
         thawed
     }
 
