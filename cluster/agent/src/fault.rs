@@ -89,6 +89,19 @@ pub const FAULTS: &[(&str, &str, &str)] = &[
         "sidecars end together with the containers they serve",
     ),
     (
+        "search-list-dropped",
+        "names",
+        "pods get no search list, so that only whole names are found",
+    ),
+    ("dns-config-ignored", "names", "dnsConfig is ignored"),
+    (
+        "dns-policy-ignored",
+        "names",
+        "every pod asks the DNS of the cluster, whatever its dnsPolicy",
+    ),
+    ("host-aliases-dropped", "names", "hostAliases are not in /etc/hosts"),
+    ("host-name-short", "names", "setHostnameAsFQDN is ignored"),
+    (
         "lease-stopped",
         "node",
         "the node's lease is renewed once and never again",

@@ -3,6 +3,8 @@
 //! Pods are not on a bridge: each has a /32 address and reaches everything through its node, by a gateway address that
 //! exists nowhere and whose hardware address it knows. Nodes know by plain routes behind which node which pods are.
 
+mod listen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};

@@ -203,6 +203,18 @@ impl Node {
         self.context.network.address()
     }
 
+    /// Sockets of a server that every node has for itself, on an address that means the node itself to all that is on it.
+    ///
+    /// # Errors
+    /// [`NetworkError`], where the port is taken as a rule.
+    pub async fn listen(
+        &self,
+        address: std::net::Ipv4Addr,
+        port: u16,
+    ) -> Result<(std::net::UdpSocket, std::net::TcpListener), NetworkError> {
+        self.context.network.listen(address, port).await
+    }
+
     /// Its number, from which address and pod range come.
     pub fn number(&self) -> u16 {
         self.context.network.number()

@@ -17,6 +17,7 @@ use crate::env::Sources;
 use crate::namespace::{IPC, NET, Namespace, Shared, UTS};
 use crate::network::PodNetwork;
 use crate::oci::{self, Pids, Request};
+use crate::resolv::Resolver;
 use crate::security::Security;
 use crate::volume::Volumes;
 use crate::volume::payload::Material;
@@ -298,7 +299,7 @@ async fn make(context: &Arc<Context>, pod: &Value, directory: &Path) -> Result<(
             let _entered = runtime.enter();
             (kinds & NET != 0).then(network::connect).transpose()
         };
-        let name = etc::uts_name(pod, &context.config.name);
+        let name = etc::uts_name(pod, &context.config.name, &context.faults);
         let (mut shared, links) = Shared::create(kinds, name, inside)
             .await
             .map_err(|error| format!("failed to make namespaces: {error}"))?;
@@ -386,10 +387,17 @@ fn prepare(context: &Context, pod: &Value, directory: &Path, address: Ipv4Addr) 
     }
     let etc = directory.join("etc");
     let machine = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let resolver = Resolver::of(pod, &machine, &context.faults);
+    for message in &resolver.omitted {
+        context.tell(pod, "Warning", "DNSConfigForming", message);
+    }
     let files = [
-        ("hosts", etc::hosts(pod, address, &context.config.name)),
-        ("hostname", format!("{}\n", etc::uts_name(pod, &context.config.name))),
-        ("resolv.conf", etc::resolv(pod, &machine)),
+        ("hosts", etc::hosts(pod, address, &context.config.name, &context.faults)),
+        (
+            "hostname",
+            format!("{}\n", etc::uts_name(pod, &context.config.name, &context.faults)),
+        ),
+        ("resolv.conf", resolver.to_string()),
     ];
     for (name, text) in files {
         std::fs::write(etc.join(name), text).map_err(failed(name))?;

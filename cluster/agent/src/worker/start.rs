@@ -283,7 +283,10 @@ async fn image(context: &Context, pod: &Value, spec: &Value) -> Result<Arc<Prepa
 
 /// What everybody gets in the environment: the services of the namespace, and the API's.
 fn given(context: &Context, pod: &Value) -> Vec<(String, String)> {
-    let mut all = vec![("HOSTNAME".to_owned(), etc::uts_name(pod, &context.config.name))];
+    let mut all = vec![(
+        "HOSTNAME".to_owned(),
+        etc::uts_name(pod, &context.config.name, &context.faults),
+    )];
     let Some(kind) = served("services") else { return all };
     let links = meta::at(pod, &["spec", "enableServiceLinks"]).and_then(Value::as_bool) != Some(false);
     let mut services = Vec::new();
