@@ -10,6 +10,7 @@ use objects::{Kind, Reason, Status, kind, meta};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::naming::Naming;
 use crate::nodes::{Act, Nodes};
 use crate::scheduling::Scheduling;
 use crate::{Config, memory};
@@ -21,6 +22,8 @@ pub(crate) struct Inside {
     pub(crate) begun: Instant,
     pub(crate) api: Api,
     pub(crate) nodes: Nodes,
+    /// None where no node runs pods.
+    pub(crate) naming: Option<Naming>,
     pub(crate) scheduling: Scheduling,
     /// As it was when everything was ready.
     pub(crate) first: OnceLock<Snapshot>,
@@ -135,15 +138,18 @@ impl Inside {
                 entry
             })
             .collect();
+        let mut capabilities = vec!["explain", "nodes", "reset", "snapshot", "restore"];
+        capabilities.extend(self.naming.as_ref().map(|_| "dns"));
         Ok(json!({
             "name": self.name,
             "version": env!("CARGO_PKG_VERSION"),
-            "capabilities": ["explain", "nodes", "reset", "snapshot", "restore"],
+            "capabilities": capabilities,
             "seed": self.config.seed,
             "faults": self.config.faults,
             "uptimeSeconds": self.begun.elapsed().as_secs(),
             "revision": self.api.revision(),
             "memory": memory::resident(),
+            "dns": self.naming.as_ref().map(Naming::status),
             "pods": pods,
             "nodes": nodes,
         }))

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// A fault of the scheduler, a controller, an agent or a proxy.
+/// A fault of the scheduler, a controller, an agent, a proxy or the DNS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Its name.
@@ -33,5 +33,28 @@ pub fn faults() -> Vec<Fault> {
             dimensions: vec![*dimension],
             what: (*what).to_owned(),
         });
-    of_scheduler.chain(of_controllers).chain(of_node).collect()
+    let of_dns = dns::FAULTS.iter().map(|fault| Fault {
+        name: fault.name.to_owned(),
+        dimensions: fault.dimensions.to_vec(),
+        what: fault.what.to_owned(),
+    });
+    of_scheduler
+        .chain(of_controllers)
+        .chain(of_node)
+        .chain(of_dns)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_faults_have_one_name() {
+        let all = faults();
+        let names: BTreeSet<&str> = all.iter().map(|fault| fault.name.as_str()).collect();
+        assert_eq!(names.len(), all.len());
+    }
 }

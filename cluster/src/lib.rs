@@ -7,6 +7,7 @@ mod fault;
 pub mod identity;
 pub mod kubeconfig;
 mod memory;
+mod naming;
 mod nodes;
 mod scheduling;
 mod serve;

@@ -71,6 +71,11 @@ impl Nodes {
         }
     }
 
+    /// Those that run pods.
+    pub(crate) fn real(&self) -> impl Iterator<Item = &Node> {
+        self.real.values().map(Arc::as_ref)
+    }
+
     /// Whether the node only says that it runs pods.
     pub(crate) fn simulates(&self, name: &str) -> bool {
         self.simulated.contains(name)

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::cgroup;
 use crate::extension::{Inside, Requests, is_ready, served};
 use crate::identity::{self, Identity, write_private};
+use crate::naming::Naming;
 use crate::nodes::Nodes;
 use crate::scheduling::Scheduling;
 use crate::{Config, check, kubeconfig, memory};
@@ -88,6 +89,9 @@ pub enum Error {
     /// A node.
     #[error(transparent)]
     Node(#[from] agent::NodeError),
+    /// The names of the cluster.
+    #[error("failed to learn the names of the cluster")]
+    Names(#[from] dns::FollowError),
     /// The API refuses the cluster itself.
     #[error("the API refuses: {0}")]
     Refused(Status),
@@ -142,6 +146,7 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
     let controlling = controllers::Options {
         authority: identity.authority.certificate.clone(),
         server: Some(address),
+        dns: (!real.is_empty()).then_some(agent::NAME_SERVER),
         seed: config.seed,
         faults: chosen(&config.faults),
         ..controllers::Options::default()
@@ -174,6 +179,10 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
     );
     let count = real.len() + simulated.len();
     let nodes = nodes(real, simulated, &api, config, &serving.own).await?;
+    let naming = match nodes.real().next().is_some() {
+        true => Some(Naming::start(&api, nodes.real(), &config.faults).await?),
+        false => None,
+    };
     ready(&api, count).await?;
 
     let inside = Arc::new(Inside {
@@ -182,6 +191,7 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
         begun,
         api: api.clone(),
         nodes,
+        naming,
         scheduling,
         first: OnceLock::from(api.snapshot()),
         snapshots: Mutex::default(),

@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use apiserver::Part;
-use objects::{Kind, Reason, Status, meta};
+use objects::{Kind, Status, meta};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::kinds::{ENDPOINT_SLICE, SERVICE};
 use crate::reconcile::Reconcile;
+use crate::standing;
 use crate::world::{Change, World};
 
 const NAMESPACE: &str = "default";
@@ -46,30 +46,13 @@ impl Reconcile for KubernetesService {
     }
 
     fn reconcile(&mut self, cluster: &Cluster, (): &(), _: SystemTime) -> Result<Option<Duration>, Status> {
-        if cluster.world.get(SERVICE, NAMESPACE, NAME).is_none() {
-            make(cluster, SERVICE, service(self.server))?;
-        }
+        standing::service(cluster, service(self.server))?;
         // Elsewhere than here, a loopback address is another machine's, or none.
         let Some(server) = self.server.filter(|server| !server.ip().is_loopback()) else {
             return Ok(None);
         };
-        let wanted = slice(server);
-        match cluster.world.get(ENDPOINT_SLICE, NAMESPACE, NAME) {
-            None => make(cluster, ENDPOINT_SLICE, wanted)?,
-            Some(slice) => cluster.edit(ENDPOINT_SLICE, &slice, Part::Main, |found| {
-                for key in ["endpoints", "ports"] {
-                    meta::set(found, &[key], wanted[key].clone());
-                }
-            })?,
-        }
+        standing::slice(cluster, slice(server))?;
         Ok(None)
-    }
-}
-
-fn make(cluster: &Cluster, kind: &'static Kind, object: Value) -> Result<(), Status> {
-    match cluster.create(kind, NAMESPACE, object) {
-        Err(status) if status.reason != Reason::AlreadyExists => Err(status),
-        _ => Ok(()),
     }
 }
 
@@ -77,7 +60,7 @@ fn service(server: Option<SocketAddr>) -> Value {
     let port = server.map_or(6443, |server| server.port());
     json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": NAME, "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"component": "apiserver", "provider": "kubernetes"}},
         "spec": {
             "type": "ClusterIP", "clusterIP": ADDRESS, "clusterIPs": [ADDRESS], "sessionAffinity": "None",
             "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": port}],
@@ -89,7 +72,7 @@ fn slice(server: SocketAddr) -> Value {
     let family = if server.is_ipv4() { "IPv4" } else { "IPv6" };
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {"name": NAME, "labels": {"kubernetes.io/service-name": NAME}},
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": NAME}},
         "addressType": family,
         "endpoints": [{"addresses": [server.ip().to_string()], "conditions": {"ready": true}}],
         "ports": [{"name": "https", "protocol": "TCP", "port": server.port()}],

@@ -8,6 +8,7 @@ mod cluster;
 mod condition;
 mod deployment;
 mod disruption;
+mod dns_service;
 mod endpoint_slice;
 pub mod fault;
 mod garbage;
@@ -27,13 +28,14 @@ mod reconcile;
 mod replica_set;
 mod resource_quota;
 mod service_account;
+mod standing;
 mod taint;
 mod taint_eviction;
 mod usage;
 mod world;
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -68,6 +70,8 @@ pub struct Options {
     pub authority: String,
     /// Where the API is to be had, for the Service `kubernetes`.
     pub server: Option<SocketAddr>,
+    /// Where the DNS servers of the nodes are, for the Service `kube-dns`.
+    pub dns: Option<Ipv4Addr>,
     /// Where random choices begin.
     pub seed: u64,
     /// What is broken on purpose.
@@ -81,6 +85,7 @@ impl Default for Options {
             gone_node_grace: Duration::from_secs(40),
             authority: String::new(),
             server: None,
+            dns: None,
             seed: 1,
             faults: Faults::default(),
         }
@@ -115,6 +120,7 @@ pub fn all(options: &Options) -> Vec<Box<dyn Controller>> {
             &shared,
             kubernetes_service::KubernetesService { server: options.server },
         ),
+        boxed(&shared, dns_service::DnsService { address: options.dns }),
         boxed(&shared, namespace::Namespaces { faults: faults() }),
         boxed(&shared, garbage::GarbageCollector { faults: faults() }),
         boxed(&shared, deployment::Deployments { faults: faults() }),

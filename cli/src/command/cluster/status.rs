@@ -40,6 +40,16 @@ fn text(status: &Value) -> String {
             phases.join(", ")
         }
     ));
+    if let Some(dns) = status.get("dns").filter(|dns| dns.is_object()) {
+        let number = |key: &str| dns.get(key).and_then(Value::as_u64).unwrap_or_default();
+        text.push_str(&format!(
+            "dns {}: {} names below {}, {} queries\n",
+            word(dns, "address"),
+            number("names"),
+            word(dns, "domain"),
+            number("queries")
+        ));
+    }
     let nodes = status.get("nodes").and_then(Value::as_array);
     // Simulated nodes come by the thousand.
     let (simulated, real): (Vec<&Value>, Vec<&Value>) = nodes
@@ -72,10 +82,12 @@ mod tests {
     fn simulated_nodes_are_counted_and_the_others_listed_with_their_faults() {
         let told = text(&json!({
             "name": "default", "uptimeSeconds": 61, "revision": 42, "memory": 50 << 20, "pods": {"Running": 2},
+            "dns": {"address": "10.96.0.10", "domain": "cluster.local", "names": 7, "queries": 3},
             "nodes": [{"name": "a", "ready": "ready"}, {"name": "b", "ready": "not ready", "fault": "frozen"},
                 {"name": "s-0", "ready": "ready", "simulated": true}]
         }));
-        let want = "cluster `default`: up 1m 1s, revision 42, 50 MiB\npods: 2 running\nnode a: ready\n\
+        let want = "cluster `default`: up 1m 1s, revision 42, 50 MiB\npods: 2 running\n\
+            dns 10.96.0.10: 7 names below cluster.local, 3 queries\nnode a: ready\n\
             node b: not ready, frozen\nsimulated nodes: 1, 1 ready\n";
         assert_eq!(told, want);
     }
