@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use benches::executable::plimsoll;
 use criterion::{Criterion, SamplingMode};
+use harness::wait::{self, Waited};
 use kubernetes::Client;
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ use serde_json::{Value, json};
 const AIM: Duration = Duration::from_millis(100);
 /// From look to look. The client reads and does not watch, so that what is told late is late here, too.
 const EVERY: Duration = Duration::from_millis(1);
+/// How long a pod may take at all.
+const PATIENCE: Duration = Duration::from_secs(10);
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -63,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn measure(kubeconfig: &Path, rounds: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
-    let client = Client::open(kubeconfig, None, Duration::from_secs(10))?;
+    let client = Client::open(kubeconfig, None, PATIENCE)?;
     let mut samples = Vec::with_capacity(rounds);
     // The first ones fill caches of the client and the nodes.
     for round in 0..rounds + 3 {
@@ -88,14 +91,15 @@ fn measure(kubeconfig: &Path, rounds: usize) -> Result<Vec<Duration>, Box<dyn Er
 }
 
 fn wait(client: &Client, path: &str, holds: impl Fn(Option<&Value>) -> bool) -> Result<(), Box<dyn Error>> {
-    let end = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < end {
-        if holds(client.find(path)?.as_ref()) {
-            return Ok(());
-        }
-        std::thread::sleep(EVERY);
+    let waited = wait::until(PATIENCE, EVERY, || match client.find(path) {
+        Ok(found) if holds(found.as_ref()) => Ok(Ok(())),
+        Ok(_) => Err("it is not as it should be"),
+        Err(error) => Ok(Err(error)),
+    });
+    match waited {
+        Waited::Done(done) => Ok(done?),
+        Waited::TimedOut { elapsed, last } => Err(format!("{path} after {elapsed:?}: {last}").into()),
     }
-    Err(format!("{path} is not as it should be after 10 s").into())
 }
 
 fn is_ready(pod: &Value) -> bool {
