@@ -102,6 +102,21 @@ pub const FAULTS: &[(&str, &str, &str)] = &[
     ("host-aliases-dropped", "names", "hostAliases are not in /etc/hosts"),
     ("host-name-short", "names", "setHostnameAsFQDN is ignored"),
     (
+        "host-port-ignored",
+        "network",
+        "ports of the node do not lead to the pods that ask for them",
+    ),
+    (
+        "host-ip-ignored",
+        "network",
+        "a hostPort is open on every address of the node, whatever its hostIP",
+    ),
+    (
+        "host-port-left-behind",
+        "network",
+        "a hostPort leads on to where a pod was that is gone, and whoever asks for it next does not get it",
+    ),
+    (
         "lease-stopped",
         "node",
         "the node's lease is renewed once and never again",

@@ -3,7 +3,13 @@
 //! Pods are not on a bridge: each has a /32 address and reaches everything through its node, by a gateway address that
 //! exists nowhere and whose hardware address it knows. Nodes know by plain routes behind which node which pods are.
 
+mod host_ports;
+#[cfg(test)]
+pub(crate) mod lab;
 mod listen;
+
+pub(crate) use host_ports::HostPort;
+use host_ports::HostPorts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -243,6 +249,7 @@ pub(crate) struct NodeNetwork {
     pool: Mutex<Pool>,
     /// The wire is cut.
     cut: tokio::sync::Mutex<bool>,
+    host_ports: tokio::sync::Mutex<HostPorts>,
 }
 
 /// The network of a pod, seen from its node.
@@ -264,6 +271,7 @@ impl NodeNetwork {
             links,
             pool: Mutex::new(Pool::new(number)),
             cut: tokio::sync::Mutex::new(false),
+            host_ports: tokio::sync::Mutex::default(),
         };
         parameters(&network.room, forwarding()).await?;
         let name = format!("node{number}");
@@ -461,81 +469,10 @@ fn unreachable(error: NetworkError) -> Result<(), NetworkError> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
     use serde_json::{Value, json};
 
+    use super::lab::{Pod, ask, dial, is_root, reach};
     use super::*;
-    use crate::namespace::{IPC, NET, Shared, UTS};
-
-    async fn pod(node: &NodeNetwork, name: &str) -> (Shared, PodNetwork, Room) {
-        let runtime = tokio::runtime::Handle::current();
-        let (shared, inside) = Shared::create(NET | UTS | IPC, name.into(), move || {
-            let _entered = runtime.enter();
-            connect()
-        })
-        .await
-        .unwrap();
-        let network = node.reserve().unwrap();
-        node.attach(&network, shared.net.as_ref().unwrap(), &inside)
-            .await
-            .unwrap();
-        let room = Room::enter(name, shared.net.clone().unwrap()).await.unwrap();
-        (shared, network, room)
-    }
-
-    /// What a pod that serves answers to one that dials; `None` if it cannot be reached.
-    async fn dial(from: &Room, to: &Room, address: Ipv4Addr) -> Option<String> {
-        let listener = to
-            .run(move || std::net::TcpListener::bind((address, 8080)))
-            .await
-            .unwrap()
-            .unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let serve = tokio::spawn(async move {
-            let (mut stream, peer) = listener.accept().await.unwrap();
-            stream.write_all(peer.ip().to_string().as_bytes()).await.unwrap();
-        });
-        let socket = socket_in(from).await.unwrap();
-        let wait = std::time::Duration::from_millis(500);
-        let connected = tokio::time::timeout(wait, socket.connect((address, 8080).into())).await;
-        let answer = match connected {
-            Ok(Ok(mut stream)) => {
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer).await.unwrap();
-                Some(answer)
-            }
-            _ => None,
-        };
-        serve.abort();
-        answer
-    }
-
-    /// Answers every connection with its own name.
-    async fn serve(at: &Room, name: &'static str) {
-        let listener = at.run(|| std::net::TcpListener::bind(("0.0.0.0", 8080))).await;
-        let listener = listener.unwrap().unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let _gone = stream.write_all(name.as_bytes()).await.is_err();
-            }
-        });
-    }
-
-    async fn ask(from: &Room, address: Ipv4Addr, port: u16) -> Option<String> {
-        let socket = socket_in(from).await.unwrap();
-        let mut answer = String::new();
-        let asked = async {
-            let mut stream = socket.connect((address, port).into()).await?;
-            stream.read_to_string(&mut answer).await
-        };
-        let wait = std::time::Duration::from_secs(2);
-        let told = tokio::time::timeout(wait, asked).await.ok()?.is_ok();
-        told.then_some(answer)
-    }
 
     /// The proxy's rules on a node, for these Services and slices.
     async fn served(node: &NodeNetwork, name: &str, service: &Value, slice: &Value) {
@@ -550,20 +487,9 @@ mod tests {
         tables.sync().unwrap();
     }
 
-    /// The kernel may take a second to notice that a wire is whole.
-    async fn reach(from: &Room, to: &Room, address: Ipv4Addr) -> Option<String> {
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        let mut answer = None;
-        while answer.is_none() && std::time::Instant::now() < end {
-            answer = dial(from, to, address).await;
-        }
-        answer
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn pods_reach_each_other_across_nodes_until_the_wire_is_cut() {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: network namespaces need root");
+        if !is_root() {
             return;
         }
         let underlay = Arc::new(Underlay::create().await.unwrap());
@@ -571,34 +497,36 @@ mod tests {
             NodeNetwork::create(&underlay).await.unwrap(),
             NodeNetwork::create(&underlay).await.unwrap(),
         );
-        let (_a, first, a) = pod(&one, "a").await;
-        let (_b, second, b) = pod(&two, "b").await;
-        let (_c, third, c) = pod(&one, "c").await;
+        let (a, b, c) = (
+            Pod::new(&one, "a").await,
+            Pod::new(&two, "b").await,
+            Pod::new(&one, "c").await,
+        );
+        let (first, second, third) = (&a.network, &b.network, &c.network);
         assert_eq!(first.address.to_string(), "10.244.1.2");
-        assert_eq!(reach(&a, &b, second.address).await, Some("10.244.1.2".into()));
-        assert_eq!(reach(&b, &a, first.address).await, Some("10.244.2.2".into()));
-        assert_eq!(reach(&a, &c, third.address).await, Some("10.244.1.2".into()));
+        assert_eq!(reach(&a.room, &b.room, second.address).await, Some("10.244.1.2".into()));
+        assert_eq!(reach(&b.room, &a.room, first.address).await, Some("10.244.2.2".into()));
+        assert_eq!(reach(&a.room, &c.room, third.address).await, Some("10.244.1.2".into()));
         assert_eq!(
-            reach(&underlay.room, &c, third.address).await,
+            reach(&underlay.room, &c.room, third.address).await,
             Some("172.30.255.254".into())
         );
 
         two.partition().await.unwrap();
-        assert_eq!(dial(&a, &b, second.address).await, None);
+        assert_eq!(dial(&a.room, &b.room, second.address).await, None);
         assert_eq!(
-            dial(&a, &c, third.address).await,
+            dial(&a.room, &c.room, third.address).await,
             Some("10.244.1.2".into()),
             "on the same node"
         );
         two.heal().await.unwrap();
-        assert_eq!(reach(&b, &a, first.address).await, Some("10.244.2.2".into()));
-        one.remove(&first).await;
+        assert_eq!(reach(&b.room, &a.room, first.address).await, Some("10.244.2.2".into()));
+        one.remove(first).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_address_of_a_service_leads_to_pods_of_every_node() {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: network namespaces need root");
+        if !is_root() {
             return;
         }
         let underlay = Arc::new(Underlay::create().await.unwrap());
@@ -606,11 +534,14 @@ mod tests {
             NodeNetwork::create(&underlay).await.unwrap(),
             NodeNetwork::create(&underlay).await.unwrap(),
         );
-        let (_a, first, a) = pod(&one, "a").await;
-        let (_b, second, b) = pod(&two, "b").await;
-        let (_c, _, c) = pod(&one, "c").await;
-        serve(&a, "a").await;
-        serve(&b, "b").await;
+        let (a, b, c) = (
+            Pod::new(&one, "a").await,
+            Pod::new(&two, "b").await,
+            Pod::new(&one, "c").await,
+        );
+        let (first, second) = (&a.network, &b.network);
+        a.tell("a", 8080).await;
+        b.tell("b", 8080).await;
         let service = json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {
             "clusterIP": "10.96.0.9", "ports": [{"port": 80, "nodePort": 30080}],
         }});
@@ -625,13 +556,13 @@ mod tests {
         served(&one, "one", &service, &slice).await;
         served(&two, "two", &service, &slice).await;
         let address = Ipv4Addr::new(10, 96, 0, 9);
-        let up = async { while ask(&c, second.address, 8080).await.is_none() {} };
+        let up = async { while ask(&c.room, second.address, 8080).await.is_none() {} };
         let patience = std::time::Duration::from_secs(10);
         tokio::time::timeout(patience, up).await.unwrap();
         for (from, to, port) in [
-            (&c, address, 80),
+            (&c.room, address, 80),
             (&one.room, address, 80),
-            (&c, two.address(), 30080),
+            (&c.room, two.address(), 30080),
             (&underlay.room, one.address(), 30080),
         ] {
             let mut answers = BTreeSet::new();
@@ -642,6 +573,6 @@ mod tests {
             let both = BTreeSet::from([Some("a".to_owned()), Some("b".to_owned())]);
             assert_eq!(answers, both, "{to}:{port}");
         }
-        assert_eq!(ask(&c, address, 81).await, None);
+        assert_eq!(ask(&c.room, address, 81).await, None);
     }
 }

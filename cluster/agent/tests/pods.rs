@@ -511,6 +511,75 @@ async fn probes_hooks_and_grace() {
     cluster.end().await;
 }
 
+/// Whether somebody outside of the nodes is let in at this port of the first node; the error if not.
+async fn knock(cluster: &Cluster, port: u16) -> Result<(), std::io::ErrorKind> {
+    let socket = cluster.around.underlay.socket().await.unwrap();
+    let address = cluster.nodes[0].address();
+    let connected = tokio::time::timeout(Duration::from_secs(2), socket.connect((address, port).into())).await;
+    match connected {
+        Ok(connected) => connected.map(drop).map_err(|error| error.kind()),
+        Err(_) => Err(std::io::ErrorKind::TimedOut),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_ports_come_and_go_with_their_pods() {
+    if !inside("host_ports_come_and_go_with_their_pods") {
+        return;
+    }
+    let cluster = Cluster::new(1, &["host-ip-ignored"]).await;
+    let mut web = probe("app", &["serve", "--port=80"]);
+    web["ports"] = json!([
+        {"containerPort": 80, "hostPort": 8080},
+        {"containerPort": 80, "hostPort": 8081, "hostIP": "127.0.0.1"},
+    ]);
+    cluster.pod("web", "n0", json!({"containers": [web]}));
+    cluster.ready("web").await;
+    let end = Instant::now() + Duration::from_secs(10);
+    while knock(&cluster, 8080).await.is_err() {
+        assert!(
+            Instant::now() < end,
+            "nobody answers: {:?}",
+            knock(&cluster, 8080).await
+        );
+    }
+    assert_eq!(knock(&cluster, 8081).await, Ok(()), "the fault opens it to all");
+    cluster.nodes[0].restart().await;
+    assert_eq!(knock(&cluster, 8080).await, Ok(()), "the next agent leaves it alone");
+    cluster.delete("web");
+    cluster.gone("web").await;
+    assert_eq!(knock(&cluster, 8080).await, Err(std::io::ErrorKind::ConnectionRefused));
+    cluster.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_port_that_is_left_behind_is_in_the_way_of_the_next_pod() {
+    if !inside("a_host_port_that_is_left_behind_is_in_the_way_of_the_next_pod") {
+        return;
+    }
+    let cluster = Cluster::new(1, &["host-port-left-behind"]).await;
+    for name in ["first", "second"] {
+        let mut web = probe("app", &["serve", "--port=80"]);
+        web["ports"] = json!([{"containerPort": 80, "hostPort": 8080}]);
+        cluster.pod(name, "n0", json!({"containers": [web]}));
+        cluster.ready(name).await;
+        let end = Instant::now() + Duration::from_secs(10);
+        while name == "first" && knock(&cluster, 8080).await.is_err() {
+            assert!(Instant::now() < end, "nobody answers");
+        }
+        if name == "first" {
+            cluster.delete(name);
+            cluster.gone(name).await;
+        }
+    }
+    let knocked = knock(&cluster, 8080).await;
+    assert!(
+        knocked.is_err_and(|why| why != std::io::ErrorKind::ConnectionRefused),
+        "{knocked:?}"
+    );
+    cluster.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_to_a_node() {
     if !inside("what_happens_to_a_node") {

@@ -30,8 +30,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::namespace::{IPC, NET, Room, Shared, UTS};
-    use crate::network::{Underlay, connect};
+    use crate::namespace::Room;
+    use crate::network::Underlay;
+    use crate::network::lab::{Pod, is_root};
 
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
@@ -50,8 +51,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn each_node_answers_its_own_pods_on_the_same_address() {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: network namespaces need root");
+        if !is_root() {
             return;
         }
         let underlay = Arc::new(Underlay::create().await.unwrap());
@@ -69,22 +69,12 @@ mod tests {
                     udp.send_to(answer.as_bytes(), from).unwrap();
                 }
             });
-            let runtime = tokio::runtime::Handle::current();
-            let inside = move || {
-                let _entered = runtime.enter();
-                connect()
-            };
-            let (shared, links) = Shared::create(NET | UTS | IPC, "pod".into(), inside).await.unwrap();
-            let network = node.reserve().unwrap();
-            node.attach(&network, shared.net.as_ref().unwrap(), &links)
-                .await
-                .unwrap();
-            pods.push((Room::enter("pod", shared.net.clone().unwrap()).await.unwrap(), network));
+            pods.push(Pod::new(&node, "pod").await);
             nodes.push(node);
         }
         let server = SocketAddr::from((ADDRESS, 53));
-        assert_eq!(ask(&pods[0].0).await, (server, "node 1 to 10.244.1.2".into()));
-        assert_eq!(ask(&pods[1].0).await, (server, "node 2 to 10.244.2.2".into()));
+        assert_eq!(ask(&pods[0].room).await, (server, "node 1 to 10.244.1.2".into()));
+        assert_eq!(ask(&pods[1].room).await, (server, "node 2 to 10.244.2.2".into()));
         assert_eq!(
             ask(&nodes[0].room).await.0,
             server,
@@ -92,12 +82,12 @@ mod tests {
         );
 
         // What the node sends to a pod, such as a probe, comes from the node's own address all the same.
-        let (pod, network) = &pods[0];
-        let listener = pod
+        let listener = pods[0]
+            .room
             .run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap())
             .await;
         let listener = listener.unwrap();
-        let to = network.address;
+        let to = pods[0].network.address;
         nodes[0]
             .room
             .run(move || {

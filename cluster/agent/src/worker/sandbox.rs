@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::engine::{self, Begin};
 use crate::env::Sources;
 use crate::namespace::{IPC, NET, Namespace, Shared, UTS};
-use crate::network::PodNetwork;
+use crate::network::{HostPort, PodNetwork};
 use crate::oci::{self, Pids, Request};
 use crate::resolv::Resolver;
 use crate::security::Security;
@@ -307,6 +307,9 @@ async fn make(context: &Arc<Context>, pod: &Value, directory: &Path) -> Result<(
             (Some(own), Some(there), Some(links)) => {
                 let attached = context.network.attach(own, there, &links).await;
                 attached.map_err(|error| chain(&error))?;
+                let ports = HostPort::of(pod, &context.faults);
+                let published = context.network.publish(own, ports).await;
+                published.map_err(|error| chain(&error))?;
             }
             _ => shared.net = Some(context.network.namespace().clone()),
         }
@@ -322,7 +325,7 @@ async fn make(context: &Arc<Context>, pod: &Value, directory: &Path) -> Result<(
         let (context, network) = (context.clone(), network.clone());
         async move {
             if let Some(own) = network {
-                context.network.remove(&own).await;
+                release(&context, pod, &own).await;
             }
             Err(why)
         }
@@ -487,6 +490,16 @@ async fn pause(context: &Context, pod: &Value, directory: &Path, shared: &Shared
         .map_err(|error| format!("failed to start sandbox: {}", chain(&error)))
 }
 
+/// Takes the network of a sandbox away.
+async fn release(context: &Context, pod: &Value, own: &PodNetwork) {
+    if !context.faults.has("host-port-left-behind")
+        && let Err(error) = context.network.unpublish(own).await
+    {
+        context.tell(pod, "Warning", "FailedKillPod", &chain(&error));
+    }
+    context.network.remove(own).await;
+}
+
 /// Takes a sandbox away: its process, its network, its mounts, its group.
 async fn remove(context: &Arc<Context>, pod: &Value, made: &Made, directory: &Path, last: bool) {
     if let Some(pause) = made.pause() {
@@ -495,7 +508,7 @@ async fn remove(context: &Arc<Context>, pod: &Value, made: &Made, directory: &Pa
         let _left = context.engine.delete(&pause).await.is_err();
     }
     if let Some(own) = &made.network {
-        context.network.remove(own).await;
+        release(context, pod, own).await;
     }
     let volumes = std::mem::take(&mut *made.volumes.lock().unwrap_or_else(PoisonError::into_inner));
     let (tree, group, directory) = (context.tree.clone(), group(context, pod), directory.to_path_buf());
