@@ -7,6 +7,7 @@
 mod address;
 mod agent;
 mod backoff;
+mod causes;
 mod cgroup;
 mod config;
 mod console;
@@ -30,6 +31,7 @@ mod resolv;
 mod resource;
 mod security;
 pub mod simulated;
+mod span;
 mod streams;
 mod volume;
 mod worker;

@@ -1,6 +1,9 @@
 //! Probes and hooks: what is asked of a container, by whom, and what the answers come to.
 
-pub(crate) mod http;
+mod dial;
+mod grpc;
+mod http;
+mod tls;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -8,8 +11,10 @@ use std::time::Duration;
 use objects::meta;
 use serde_json::Value;
 
+use crate::causes;
 use crate::context::Context;
 use crate::engine::Container;
+use crate::span;
 
 /// Which probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +51,7 @@ pub(crate) enum Handler {
         host: String,
         port: u16,
     },
+    Grpc(grpc::Check),
     Sleep(Duration),
     /// Nothing that is served.
     Unknown(String),
@@ -60,10 +66,9 @@ impl Handler {
         }
         let port = |of: &Value| port(of.get("port"), container);
         if let Some(get) = value.get("httpGet") {
-            return match (meta::text(get, &["scheme"]), port(get)) {
-                ("HTTPS", _) => Self::Unknown("HTTPS probes are not served".into()),
-                (_, Some(port)) => Self::Http(http::Get::of(get, port)),
-                (_, None) => Self::Unknown("the container has no port of that name".into()),
+            return match port(get) {
+                Some(port) => Self::Http(http::Get::of(get, port)),
+                None => Self::Unknown("the container has no port of that name".into()),
             };
         }
         if let Some(socket) = value.get("tcpSocket") {
@@ -73,11 +78,17 @@ impl Handler {
                 None => Self::Unknown("the container has no port of that name".into()),
             };
         }
+        if let Some(grpc) = value.get("grpc") {
+            return match port(grpc) {
+                Some(port) => Self::Grpc(grpc::Check::of(grpc, port)),
+                None => Self::Unknown("a gRPC probe needs a port".into()),
+            };
+        }
         if let Some(sleep) = value.get("sleep") {
             let seconds = meta::number(sleep, &["seconds"]).unwrap_or(0);
             return Self::Sleep(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
         }
-        Self::Unknown("only exec, httpGet and tcpSocket are served".into())
+        Self::Unknown("only exec, httpGet, tcpSocket and grpc are served".into())
     }
 }
 
@@ -149,50 +160,94 @@ impl Row {
     }
 }
 
-/// Asks once. The error is what the event says.
+/// What came of asking once, in a kubelet's terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Success,
+    /// As good as a success, but an event tells of it.
+    Warning(String),
+    Failure(String),
+    /// It could not be asked: that counts for nothing, and an event tells what it resulted in, and why.
+    Error(&'static str, String),
+}
+
+impl Answer {
+    /// What counts.
+    pub(crate) fn is_good(&self) -> Option<bool> {
+        match self {
+            Self::Success | Self::Warning(_) => Some(true),
+            Self::Failure(_) => Some(false),
+            Self::Error(..) => None,
+        }
+    }
+
+    /// Reason and message of the event.
+    pub(crate) fn event(&self, which: Which) -> Option<(&'static str, String)> {
+        let word = which.word();
+        Some(match self {
+            Self::Success => return None,
+            Self::Warning(why) => ("ProbeWarning", format!("{word} probe warning: {}", why.trim_end())),
+            Self::Failure(why) => ("Unhealthy", format!("{word} probe failed: {}", why.trim_end())),
+            Self::Error(state, why) => {
+                let text = format!("{word} probe errored and resulted in {state} state: {}", why.trim_end());
+                ("Unhealthy", text)
+            }
+        })
+    }
+}
+
+/// Asks once.
 pub(crate) async fn ask(
     handler: &Handler,
     timeout: Duration,
     context: &Context,
     container: &Container,
     address: Ipv4Addr,
-) -> Result<String, String> {
+) -> Answer {
     match handler {
         Handler::Exec(command) => match context.engine.command(container, command, timeout).await {
-            Ok((Some(ended), output)) if ended.code == 0 => Ok(output),
-            Ok((Some(_), output)) => Err(output),
-            Ok((None, _)) => Err(format!(
-                "command timed out: \"{}\" timed out after {}s",
+            Ok((Some(ended), _)) if ended.code == 0 => Answer::Success,
+            Ok((Some(_), output)) => Answer::Failure(output),
+            Ok((None, _)) => Answer::Failure(format!(
+                "command timed out: \"{}\" timed out after {}",
                 command.join(" "),
-                timeout.as_secs()
+                span::in_go(timeout)
             )),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Answer::Error("unknown", causes::chain(&error)),
         },
-        Handler::Http(get) => {
-            let url = get.url(address);
-            match tokio::time::timeout(timeout, get.run(context, address)).await {
-                Ok(Ok(status @ 200..400)) => Ok(status.to_string()),
-                Ok(Ok(status)) => Err(format!("HTTP probe failed with statuscode: {status}")),
-                Ok(Err(error)) => Err(format!("Get \"{url}\": {error}")),
-                Err(_) => Err(format!(
-                    "Get \"{url}\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-                )),
-            }
-        }
+        Handler::Http(get) => get.ask(&context.network, timeout, address).await,
         Handler::Tcp { host, port } => {
-            let host = http::host(host, address);
-            let at = format!("{host}:{port}");
-            match tokio::time::timeout(timeout, http::connect(context, &host, *port)).await {
-                Ok(Ok(_)) => Ok(String::new()),
-                Ok(Err(error)) => Err(error),
-                Err(_) => Err(format!("dial tcp {at}: i/o timeout")),
+            let host = dial::host(host, address);
+            let connect = dial::connect(&context.network, &host, *port);
+            match tokio::time::timeout(timeout, connect).await {
+                Ok(Ok(_)) => Answer::Success,
+                Ok(Err(why)) => Answer::Failure(why),
+                Err(_) => Answer::Failure(format!("dial tcp {host}:{port}: i/o timeout")),
             }
         }
+        Handler::Grpc(check) => check.ask(&context.network, timeout, address).await,
         Handler::Sleep(time) => {
             tokio::time::sleep(*time).await;
-            Ok(String::new())
+            Answer::Success
         }
-        Handler::Unknown(why) => Err(why.clone()),
+        Handler::Unknown(why) => Answer::Error("unknown", why.clone()),
+    }
+}
+
+/// Does what a hook asks for. The error is what the event says.
+pub(crate) async fn hook(
+    handler: &Handler,
+    timeout: Duration,
+    context: &Context,
+    container: &Container,
+    address: Ipv4Addr,
+) -> Result<(), String> {
+    match handler {
+        Handler::Http(get) => get.call(&context.network, timeout, address).await,
+        other => match ask(other, timeout, context, container, address).await {
+            Answer::Success | Answer::Warning(_) => Ok(()),
+            Answer::Failure(why) | Answer::Error(_, why) => Err(why),
+        },
     }
 }
 
@@ -220,7 +275,7 @@ mod tests {
     fn ports_may_be_named() {
         let container = json!({"ports": [{"name": "web", "containerPort": 8080}]});
         let get = Handler::of(&json!({"httpGet": {"path": "/x", "port": "web"}}), &container);
-        assert!(matches!(get, Handler::Http(get) if get.url(Ipv4Addr::LOCALHOST) == "http://127.0.0.1:8080/x"));
+        assert_eq!(get, Handler::Http(http::Get::of(&json!({"path": "/x"}), 8080)));
         assert_eq!(
             Handler::of(&json!({"tcpSocket": {"port": 5}}), &container),
             Handler::Tcp {
@@ -232,6 +287,15 @@ mod tests {
             Handler::of(&json!({"tcpSocket": {"port": "none"}}), &container),
             Handler::Unknown(_)
         ));
+    }
+
+    #[test]
+    fn what_could_not_be_asked_counts_for_nothing() {
+        let told = |answer: Answer| (answer.is_good(), answer.event(Which::Readiness));
+        assert_eq!(told(Answer::Success), (Some(true), None));
+        let (good, event) = told(Answer::Error("unknown", "why\n".into()));
+        let text = "Readiness probe errored and resulted in unknown state: why";
+        assert_eq!((good, event), (None, Some(("Unhealthy", text.to_owned()))));
     }
 
     #[test]

@@ -19,6 +19,11 @@ pub(crate) fn is_root() -> bool {
     root
 }
 
+/// A thread on a node.
+pub(crate) fn room_of(node: &NodeNetwork) -> &Room {
+    &node.room
+}
+
 /// The network of a pod, and a thread in it.
 pub(crate) struct Pod {
     pub(crate) network: PodNetwork,

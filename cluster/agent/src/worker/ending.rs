@@ -51,7 +51,7 @@ impl Worker {
                 && !context.faults.has("pre-stop-skipped")
             {
                 let handler = Handler::of(&hook, &spec);
-                let asked = probe::ask(&handler, grace, &context, &container, address);
+                let asked = probe::hook(&handler, grace, &context, &container, address);
                 let asked = tokio::select! {
                     asked = tokio::time::timeout_at(end, asked) => asked.unwrap_or_else(|_| Err("it took too long".into())),
                     _ = container.process.wait() => return,

@@ -50,11 +50,11 @@ impl Worker {
                 every.tick().await;
                 context.go_on().await;
                 let answer = probe::ask(&settings.handler, settings.timeout, &context, &container, address).await;
-                if let Err(why) = &answer {
-                    let text = format!("{} probe failed: {}", which.word(), why.trim_end());
-                    context.tell(&pod, "Warning", "Unhealthy", &text);
+                if let Some((reason, text)) = answer.event(which) {
+                    context.tell(&pod, "Warning", reason, &text);
                 }
-                if let Some(says) = row.note(answer.is_ok(), &settings)
+                let counted = answer.is_good().and_then(|good| row.note(good, &settings));
+                if let Some(says) = counted
                     && said != Some(says)
                 {
                     said = Some(says);

@@ -21,7 +21,7 @@ use crate::resolv::Resolver;
 use crate::security::Security;
 use crate::volume::Volumes;
 use crate::volume::payload::Material;
-use crate::{etc, network, next, resource};
+use crate::{causes, etc, network, next, resource};
 
 /// Where the sandbox is, and what there is of it.
 #[derive(Debug)]
@@ -306,10 +306,10 @@ async fn make(context: &Arc<Context>, pod: &Value, directory: &Path) -> Result<(
         match (&network, &shared.net, links) {
             (Some(own), Some(there), Some(links)) => {
                 let attached = context.network.attach(own, there, &links).await;
-                attached.map_err(|error| chain(&error))?;
+                attached.map_err(|error| causes::chain(&error))?;
                 let ports = HostPort::of(pod, &context.faults);
                 let published = context.network.publish(own, ports).await;
-                published.map_err(|error| chain(&error))?;
+                published.map_err(|error| causes::chain(&error))?;
             }
             _ => shared.net = Some(context.network.namespace().clone()),
         }
@@ -362,16 +362,6 @@ async fn make(context: &Arc<Context>, pod: &Value, directory: &Path) -> Result<(
     Ok((made, !shares))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(one) = cause {
-        text.push_str(&format!(": {one}"));
-        cause = one.source();
-    }
-    text
-}
-
 /// The group of a pod.
 pub(super) fn group(context: &Context, pod: &Value) -> PathBuf {
     if context.faults.has("qos-flat") {
@@ -410,7 +400,7 @@ fn prepare(context: &Context, pod: &Value, directory: &Path, address: Ipv4Addr) 
         context
             .tree
             .make(&group(context, pod), limits, false)
-            .map_err(|error| chain(&error))?;
+            .map_err(|error| causes::chain(&error))?;
     }
     let tokens = super::start::tokens(context, pod);
     let (host, address) = (context.network.address().to_string(), address.to_string());
@@ -487,7 +477,7 @@ async fn pause(context: &Context, pod: &Value, directory: &Path, shared: &Shared
         .engine
         .begin(begin)
         .await
-        .map_err(|error| format!("failed to start sandbox: {}", chain(&error)))
+        .map_err(|error| format!("failed to start sandbox: {}", causes::chain(&error)))
 }
 
 /// Takes the network of a sandbox away.
@@ -495,7 +485,7 @@ async fn release(context: &Context, pod: &Value, own: &PodNetwork) {
     if !context.faults.has("host-port-left-behind")
         && let Err(error) = context.network.unpublish(own).await
     {
-        context.tell(pod, "Warning", "FailedKillPod", &chain(&error));
+        context.tell(pod, "Warning", "FailedKillPod", &causes::chain(&error));
     }
     context.network.remove(own).await;
 }

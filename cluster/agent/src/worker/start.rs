@@ -108,9 +108,7 @@ impl Worker {
                     let handler = Handler::of(&hook, &spec);
                     let grace = meta::number(&pod, &["spec", "terminationGracePeriodSeconds"]).unwrap_or(30);
                     let longest = Duration::from_secs(u64::try_from(grace).unwrap_or(30).max(60));
-                    probe::ask(&handler, longest, &context, &container, made.address)
-                        .await
-                        .map(drop)
+                    probe::hook(&handler, longest, &context, &container, made.address).await
                 }
             };
             drop(image);

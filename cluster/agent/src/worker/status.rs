@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{State, Tracked, Why, Worker, phase};
 use crate::next::{self, Role};
+use crate::span;
 
 impl Worker {
     /// The status as this node sees it, but for times of transition, which depend on what was there before.
@@ -78,7 +79,7 @@ impl Worker {
                     last = Some(exit.shown());
                     let text = format!(
                         "back-off {} restarting failed container={} pod={}_{}({})",
-                        go_duration(one.backoff.wait()),
+                        span::in_go(one.backoff.wait()),
                         one.name,
                         meta::name(&self.pod),
                         meta::namespace(&self.pod),
@@ -197,16 +198,6 @@ fn waiting(reason: &str, message: &str) -> Value {
     json!({"waiting": waiting})
 }
 
-/// As Go writes a span: `10s`, `1m20s`, `5m0s`.
-fn go_duration(span: std::time::Duration) -> String {
-    let seconds = span.as_secs();
-    if seconds < 60 {
-        format!("{seconds}s")
-    } else {
-        format!("{}m{}s", seconds / 60, seconds % 60)
-    }
-}
-
 /// Puts what this node sees into a pod's status. Conditions of others stay.
 pub(super) fn apply(pod: &mut Value, status: &Value) {
     let now = time::seconds(SystemTime::now());
@@ -239,15 +230,6 @@ mod tests {
         assert_eq!(
             meta::condition(&pod, "Ready").unwrap(),
             &json!({"type": "Ready", "status": "False", "lastTransitionTime": "t1", "reason": "R"})
-        );
-    }
-
-    #[test]
-    fn spans_are_written_as_go_writes_them() {
-        let shown = |seconds| go_duration(std::time::Duration::from_secs(seconds));
-        assert_eq!(
-            (shown(10).as_str(), shown(80).as_str(), shown(300).as_str()),
-            ("10s", "1m20s", "5m0s")
         );
     }
 }
