@@ -117,6 +117,16 @@ pub const FAULTS: &[(&str, &str, &str)] = &[
         "a hostPort leads on to where a pod was that is gone, and whoever asks for it next does not get it",
     ),
     (
+        "bandwidth-ignored",
+        "network",
+        "pods send and receive as fast as they can, whatever their annotations say",
+    ),
+    (
+        "bandwidth-swapped",
+        "network",
+        "the bandwidth for what a pod receives holds for what it sends, and the other way around",
+    ),
+    (
         "lease-stopped",
         "node",
         "the node's lease is renewed once and never again",

@@ -3,11 +3,13 @@
 //! Pods are not on a bridge: each has a /32 address and reaches everything through its node, by a gateway address that
 //! exists nowhere and whose hardware address it knows. Nodes know by plain routes behind which node which pods are.
 
+mod bandwidth;
 mod host_ports;
 #[cfg(test)]
 pub(crate) mod lab;
 mod listen;
 
+pub(crate) use bandwidth::Bandwidth;
 pub(crate) use host_ports::HostPort;
 use host_ports::HostPorts;
 

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::engine::{self, Begin};
 use crate::env::Sources;
 use crate::namespace::{IPC, NET, Namespace, Shared, UTS};
-use crate::network::{HostPort, PodNetwork};
+use crate::network::{Bandwidth, HostPort, PodNetwork};
 use crate::oci::{self, Pids, Request};
 use crate::resolv::Resolver;
 use crate::security::Security;
@@ -307,6 +307,9 @@ async fn make(context: &Arc<Context>, pod: &Value, directory: &Path) -> Result<(
             (Some(own), Some(there), Some(links)) => {
                 let attached = context.network.attach(own, there, &links).await;
                 attached.map_err(|error| causes::chain(&error))?;
+                let bandwidth = Bandwidth::of(pod, &context.faults)?;
+                let limited = context.network.limit(own, &links, bandwidth).await;
+                limited.map_err(|error| causes::chain(&error))?;
                 let ports = HostPort::of(pod, &context.faults);
                 let published = context.network.publish(own, ports).await;
                 published.map_err(|error| causes::chain(&error))?;
