@@ -107,8 +107,12 @@ fn load(field: Field, register: u32, to: &mut Writer) {
         Field::OutputInterface => meta(5, register, to),
         Field::Protocol => meta(16, register, to),
         // `enum nft_ct_keys`.
-        Field::ConnectionState => connection(0, register, to),
-        Field::ConnectionStatus => connection(2, register, to),
+        Field::ConnectionState => connection(0, None, register, to),
+        Field::ConnectionStatus => connection(2, None, register, to),
+        Field::ConnectionSource => connection(19, Some(ORIGINAL), register, to),
+        Field::ConnectionDestination => connection(19, Some(REPLY), register, to),
+        Field::ConnectionProtocol => connection(10, Some(ORIGINAL), register, to),
+        Field::ConnectionDestinationPort => connection(11, Some(REPLY), register, to),
         Field::SourceKind => kind_of_address(1 << 0, register, to),
         Field::DestinationKind => kind_of_address(1 << 1, register, to),
         Field::Random(below) => random(below, register, to),
@@ -141,11 +145,18 @@ fn set_mark(to: &mut Writer) {
     });
 }
 
-/// `enum nft_ct_attributes`.
-fn connection(key: u32, register: u32, to: &mut Writer) {
+/// `enum ip_conntrack_dir`.
+const ORIGINAL: u8 = 0;
+const REPLY: u8 = 1;
+
+/// `enum nft_ct_attributes`. What each direction has for itself needs to be told which.
+fn connection(key: u32, direction: Option<u8>, register: u32, to: &mut Writer) {
     expression("ct", to, |to| {
         to.u32(1, register);
         to.u32(2, key);
+        if let Some(direction) = direction {
+            to.put(3, &[direction]);
+        }
     });
 }
 

@@ -27,6 +27,15 @@ pub enum Field {
     ConnectionState,
     /// Bits `IPS_*` of the connection.
     ConnectionStatus,
+    /// Who began the connection, by the address that he had when this machine saw him first. A packet without a connection
+    /// passes no test of this field, nor of the next three.
+    ConnectionSource,
+    /// Who answers, by his own address and not the one that was dialled, if that was changed.
+    ConnectionDestination,
+    /// The protocol of the connection; of an error about one, the one that it is about.
+    ConnectionProtocol,
+    /// The port of who answers.
+    ConnectionDestinationPort,
     /// `RTN_*` of the source address: what the routes say of it. 2 is an address of this machine.
     SourceKind,
     /// `RTN_*` of the destination address.
@@ -39,9 +48,11 @@ impl Field {
     /// What values of it are.
     pub fn kind(self) -> Type {
         match self {
-            Self::SourceAddress | Self::DestinationAddress => Type::Address,
-            Self::SourcePort | Self::DestinationPort => Type::Port,
-            Self::Protocol => Type::Protocol,
+            Self::SourceAddress | Self::DestinationAddress | Self::ConnectionSource | Self::ConnectionDestination => {
+                Type::Address
+            }
+            Self::SourcePort | Self::DestinationPort | Self::ConnectionDestinationPort => Type::Port,
+            Self::Protocol | Self::ConnectionProtocol => Type::Protocol,
             Self::Mark => Type::Mark,
             Self::InputInterface
             | Self::OutputInterface
@@ -67,6 +78,10 @@ impl fmt::Display for Field {
             Self::OutputInterface => "oif",
             Self::ConnectionState => "ct state",
             Self::ConnectionStatus => "ct status",
+            Self::ConnectionSource => "ct original ip saddr",
+            Self::ConnectionDestination => "ct reply ip saddr",
+            Self::ConnectionProtocol => "ct original protocol",
+            Self::ConnectionDestinationPort => "ct reply proto-src",
             Self::SourceKind => "fib saddr type",
             Self::DestinationKind => "fib daddr type",
             Self::Random(below) => return write!(f, "numgen random mod {below}"),

@@ -2,8 +2,8 @@
 //! nftables mode.
 //!
 //! [`Proxy`] follows the API. [`Tables`] is the same without it: objects go in, and [`Tables::sync`] writes what changed as
-//! one transaction. What a Service needs is made by a pure function (`rules.rs`); two such make a difference (`part.rs`),
-//! which touches only chains and elements that changed.
+//! one transaction. What a Service needs is made by a pure function (`rules.rs`); two such make a difference
+//! ([`netfilter::Batch::change`]), which touches only chains and elements that changed.
 //!
 //! See <https://kubernetes.io/docs/reference/networking/virtual-ips/>.
 
@@ -12,7 +12,6 @@ mod config;
 mod endpoint;
 mod fault;
 mod follow;
-mod part;
 mod rules;
 mod service;
 mod tables;

@@ -3,11 +3,11 @@
 //! A port of a Service is up to four kinds of chains. `service-…` chooses among all backends, `local-…` among those of this
 //! node, `external-…` decides for clients from outside which of the two, and `endpoint-…` leads to one backend.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use netfilter::{Field, Rule, Set, Type, Value, Verdict};
+use netfilter::{Field, Part, Rule, Set, Type, Value, Verdict};
 
 use crate::base::{
     CLUSTER_ADDRESSES, MARK_FOR_MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, REJECT, SERVICES,
@@ -15,7 +15,6 @@ use crate::base::{
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Endpoints};
 use crate::fault::Faults;
-use crate::part::Part;
 use crate::service::{Port, Service};
 
 /// `RTN_LOCAL`: an address of this machine.
@@ -24,6 +23,18 @@ const OWN: u32 = 2;
 const FEW: usize = 8;
 /// What [`Faults`] call forever.
 const FOREVER: Duration = Duration::from_secs(86_400);
+
+/// Where clients of UDP send to, and the backends that may answer there.
+pub(crate) type Answering = BTreeMap<(Ipv4Addr, u16), BTreeSet<(Ipv4Addr, u16)>>;
+
+/// What one Service needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// In the table.
+    pub(crate) part: Part,
+    /// Of the kernel's memory of who answers.
+    pub(crate) answering: Answering,
+}
 
 /// Everything that the rules of a node's Services are made from.
 pub(crate) struct Maker {
@@ -41,19 +52,19 @@ struct Backends<'a> {
 
 impl Maker {
     /// What this Service needs.
-    pub(crate) fn part(&self, service: &Service, endpoints: &Endpoints) -> Part {
-        let mut part = Part::default();
-        part.elements
-            .insert((CLUSTER_ADDRESSES, vec![service.address.into()]), None);
+    pub(crate) fn needs(&self, service: &Service, endpoints: &Endpoints) -> Needs {
+        let mut needs = Needs::default();
+        let place = (CLUSTER_ADDRESSES.into(), vec![service.address.into()]);
+        needs.part.elements.insert(place, None);
         for port in &service.ports {
             if port.protocol == netfilter::Protocol::Udp && self.faults.has("udp-dropped") {
                 continue;
             }
             let key = (port.name.clone(), port.protocol);
             let all = endpoints.get(&key).map(Vec::as_slice).unwrap_or_default();
-            PortMaker::new(self, service, port, all).write(&mut part);
+            PortMaker::new(self, service, port, all).write(&mut needs);
         }
-        part
+        needs
     }
 }
 
@@ -154,7 +165,8 @@ impl<'a> PortMaker<'a> {
         vec![address.into(), self.port.protocol.into(), self.port.number.into()]
     }
 
-    fn write(&self, part: &mut Part) {
+    fn write(&self, needs: &mut Needs) {
+        let part = &mut needs.part;
         let Backends { all, local } = &self.backends;
         let internal = self.policy_chain(self.internal_local);
         let external = format!("external-{}", self.name());
@@ -169,7 +181,7 @@ impl<'a> PortMaker<'a> {
         let (inside, outside) = (some(self.internal_local), some(self.external_local));
 
         let mut lead = |map: &'static str, key: Vec<Value>, verdict: Verdict| {
-            part.elements.insert((map, key), Some(verdict));
+            part.elements.insert((map.into(), key), Some(verdict));
         };
         match inside {
             true => lead(
@@ -201,7 +213,7 @@ impl<'a> PortMaker<'a> {
             let has_outside = node_port.is_some() || !addresses.is_empty();
             self.chains(&internal, has_outside.then_some(external), part);
         }
-        self.answering(node_port, &addresses, part);
+        self.answering(node_port, &addresses, &mut needs.answering);
     }
 
     /// What is done about a packet that no backend may have: refused if there is none at all, and dropped if there is one
@@ -322,7 +334,7 @@ impl<'a> PortMaker<'a> {
         rules
     }
 
-    fn answering(&self, node_port: Option<u16>, external: &[Ipv4Addr], part: &mut Part) {
+    fn answering(&self, node_port: Option<u16>, external: &[Ipv4Addr], answering: &mut Answering) {
         if self.port.protocol != netfilter::Protocol::Udp {
             return;
         }
@@ -333,8 +345,7 @@ impl<'a> PortMaker<'a> {
         if let Some(number) = node_port {
             fronts.extend(self.maker.config.addresses.iter().map(|address| (*address, number)));
         }
-        part.answering
-            .extend(fronts.into_iter().map(|front| (front, backends.clone())));
+        answering.extend(fronts.into_iter().map(|front| (front, backends.clone())));
     }
 }
 
@@ -409,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_service_with_two_backends_and_a_node_port() {
-        let part = maker(&[]).part(&service(json!({})), &backends(&[(2, "one"), (3, "two")]));
+        let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &backends(&[(2, "one"), (3, "two")]));
         assert_eq!(
             told(&part),
             [
@@ -449,7 +460,7 @@ mod tests {
 
     #[test]
     fn without_backends_clients_are_refused() {
-        let part = maker(&[]).part(&service(json!({})), &Endpoints::new());
+        let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &Endpoints::new());
         assert_eq!(
             told(&part),
             [
@@ -458,7 +469,8 @@ mod tests {
                 "no-endpoint-services 10.96.0.9 . tcp . 80 : goto reject-chain",
             ]
         );
-        let part = maker(&["no-endpoints-dropped", "node-port-closed"]).part(&service(json!({})), &Endpoints::new());
+        let broken = maker(&["no-endpoints-dropped", "node-port-closed"]);
+        let Needs { part, .. } = broken.needs(&service(json!({})), &Endpoints::new());
         assert_eq!(
             told(&part),
             [
@@ -472,7 +484,7 @@ mod tests {
     fn local_policies_choose_backends_of_the_node_and_drop_where_there_are_none() {
         let local = service(json!({"internalTrafficPolicy": "Local", "externalTrafficPolicy": "Local"}));
         let chains = |part: &Part| part.chains.keys().cloned().collect::<Vec<_>>();
-        let part = maker(&[]).part(&local, &backends(&[(2, "one"), (3, "two")]));
+        let Needs { part, .. } = maker(&[]).needs(&local, &backends(&[(2, "one"), (3, "two")]));
         assert_eq!(
             chains(&part),
             [
@@ -496,7 +508,7 @@ mod tests {
                 "goto local-a/web/tcp/http",
             ]
         );
-        let part = maker(&[]).part(&local, &backends(&[(3, "two")]));
+        let Needs { part, .. } = maker(&[]).needs(&local, &backends(&[(3, "two")]));
         let elements = told(&part);
         assert!(
             elements.contains(&"no-endpoint-services 10.96.0.9 . tcp . 80 : drop".to_owned()),
@@ -508,8 +520,8 @@ mod tests {
         );
         let ignored = maker(&["local-policy-ignored"]);
         assert_eq!(
-            ignored.part(&local, &backends(&[(3, "two")])),
-            maker(&[]).part(&service(json!({})), &backends(&[(3, "two")]))
+            ignored.needs(&local, &backends(&[(3, "two")])),
+            maker(&[]).needs(&service(json!({})), &backends(&[(3, "two")]))
         );
     }
 
@@ -518,7 +530,7 @@ mod tests {
         let affine = service(json!({
             "sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}},
         }));
-        let part = maker(&[]).part(&affine, &backends(&[(2, "one"), (3, "two")]));
+        let Needs { part, .. } = maker(&[]).needs(&affine, &backends(&[(2, "one"), (3, "two")]));
         let sets: Vec<_> = part.sets.keys().collect();
         assert_eq!(
             sets,
@@ -533,8 +545,8 @@ mod tests {
             "ip saddr @affinity-a/web/tcp/http__10.244.1.2/8080-60s goto endpoint-a/web/tcp/http__10.244.1.2/8080"
         );
         assert_eq!(rules.len(), 5);
-        let ignored = maker(&["affinity-ignored"]).part(&affine, &backends(&[(2, "one"), (3, "two")]));
-        assert!(ignored.sets.is_empty());
+        let ignored = maker(&["affinity-ignored"]).needs(&affine, &backends(&[(2, "one"), (3, "two")]));
+        assert!(ignored.part.sets.is_empty());
     }
 
     #[test]
@@ -555,7 +567,7 @@ mod tests {
         for (name, _, _) in crate::FAULTS.iter().filter(|(name, _, _)| !elsewhere.contains(name)) {
             let changed = [&some, &unready]
                 .into_iter()
-                .any(|endpoints| maker(&[name]).part(&full, endpoints) != maker(&[]).part(&full, endpoints));
+                .any(|endpoints| maker(&[name]).needs(&full, endpoints) != maker(&[]).needs(&full, endpoints));
             assert!(changed, "{name}");
         }
     }

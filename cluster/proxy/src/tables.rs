@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use netfilter::{Batch, Error, Flow, Netfilter, Protocol, TableState};
+use netfilter::{Batch, Error, Flow, Netfilter, Place, Protocol, Step, TableState};
 use objects::meta;
 
 use crate::base::{self, ENTRIES, TABLE};
 use crate::config::Config;
 use crate::endpoint;
 use crate::fault::Faults;
-use crate::part::{Answering, Part, Place, Step};
-use crate::rules::Maker;
+use crate::rules::{Answering, Maker, Needs};
 use crate::service::Service;
 
 /// An object as the API has it.
@@ -26,7 +25,7 @@ pub struct Tables {
     slices: BTreeMap<Key, BTreeMap<String, Object>>,
     changed: BTreeSet<Key>,
     /// What each Service has; empty until the table was written once.
-    installed: BTreeMap<Key, Part>,
+    installed: BTreeMap<Key, Needs>,
     /// To whom an element belongs, and who else wants it: two Services may ask for one external address.
     owners: BTreeMap<Place, Key>,
     waiting: BTreeMap<Place, BTreeSet<Key>>,
@@ -128,26 +127,30 @@ impl Tables {
             return Ok(());
         }
         let new = self.wanted();
-        let nothing = Part::default();
-        let steps: Vec<Step<'_>> = new
+        let nothing = Needs::default();
+        let changes: Vec<[&Needs; 2]> = new
             .iter()
-            .map(|(key, new)| Step {
-                old: self.installed.get(key).unwrap_or(&nothing),
-                new,
+            .map(|(key, new)| [self.installed.get(key).unwrap_or(&nothing), new])
+            .collect();
+        let steps: Vec<Step<'_>> = changes
+            .iter()
+            .map(|[old, new]| Step {
+                old: &old.part,
+                new: &new.part,
             })
             .collect();
         let mut batch = Batch::new(TABLE);
         if anew {
             base::write(&self.maker.config, &self.maker.faults, &mut batch);
         }
-        crate::part::write(&steps, &mut batch);
-        let answering = answering(&steps);
+        batch.change(&steps);
+        let answering = answering(&changes);
         self.written = None;
         self.socket.commit(&batch)?;
-        for (key, part) in new {
-            match part == nothing {
+        for (key, needs) in new {
+            match needs == nothing {
                 true => self.installed.remove(&key),
-                false => self.installed.insert(key, part),
+                false => self.installed.insert(key, needs),
             };
         }
         self.remember()?;
@@ -155,13 +158,14 @@ impl Tables {
     }
 
     /// What the changed Services shall have, but for elements that are another's.
-    fn wanted(&mut self) -> BTreeMap<Key, Part> {
-        let mut wanted: BTreeMap<Key, Part> = BTreeMap::new();
+    fn wanted(&mut self) -> BTreeMap<Key, Needs> {
+        let mut wanted: BTreeMap<Key, Needs> = BTreeMap::new();
         // Who waited for what is given back is to be made anew, too.
         while let Some(key) = self.changed.pop_first() {
-            let part = self.part(&key);
+            let needs = self.needs(&key);
             if let Some(old) = self.installed.get(&key) {
-                for place in old.elements.keys().filter(|place| !part.elements.contains_key(*place)) {
+                let stays = |place: &&Place| needs.part.elements.contains_key(*place);
+                for place in old.part.elements.keys().filter(|place| !stays(place)) {
                     if self.owners.get(place) == Some(&key) {
                         self.owners.remove(place);
                         let waiting = self.waiting.remove(place).unwrap_or_default();
@@ -169,9 +173,9 @@ impl Tables {
                     }
                 }
             }
-            wanted.insert(key, part);
+            wanted.insert(key, needs);
         }
-        for (key, part) in &mut wanted {
+        for (key, Needs { part, .. }) in &mut wanted {
             let elements = std::mem::take(&mut part.elements);
             for (place, verdict) in elements {
                 let owner = self.owners.entry(place.clone()).or_insert_with(|| key.clone());
@@ -185,11 +189,11 @@ impl Tables {
         wanted
     }
 
-    fn part(&self, key: &Key) -> Part {
+    fn needs(&self, key: &Key) -> Needs {
         let service = self.services.get(key).and_then(|service| Service::read(service));
         let slices = self.slices.get(key).into_iter().flat_map(BTreeMap::values);
         let endpoints = endpoint::read(slices.map(AsRef::as_ref));
-        service.map_or_else(Part::default, |service| self.maker.part(&service, &endpoints))
+        service.map_or_else(Needs::default, |service| self.maker.needs(&service, &endpoints))
     }
 
     fn remember(&mut self) -> Result<(), Error> {
@@ -253,9 +257,9 @@ impl Tables {
 }
 
 /// Where backends of UDP changed, and those that there are now.
-fn answering(steps: &[Step<'_>]) -> Answering {
+fn answering(changes: &[[&Needs; 2]]) -> Answering {
     let mut changed = Answering::new();
-    for Step { old, new } in steps {
+    for [old, new] in changes {
         for front in old.answering.keys().chain(new.answering.keys()) {
             if old.answering.get(front) != new.answering.get(front) {
                 let backends = new.answering.get(front).cloned().unwrap_or_default();

@@ -10,7 +10,8 @@ use proxy::Proxy;
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
-use crate::lab::{Lab, Room, config, pod};
+use crate::lab::{Lab, config, pod};
+use crate::room::Room;
 
 const WEB: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 9);
 const DEADLINE: Duration = Duration::from_secs(10);

@@ -8,3 +8,5 @@ mod lab;
 mod many;
 #[cfg(test)]
 mod reach;
+#[cfg(test)]
+mod room;

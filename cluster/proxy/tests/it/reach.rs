@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 
-use crate::lab::{Lab, NODE, OUTSIDE, exchange, pod, slice};
+use crate::lab::{Lab, NODE, OUTSIDE, pod, slice};
+use crate::room::exchange;
 
 const WEB: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 9);
 
