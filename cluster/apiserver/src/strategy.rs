@@ -15,7 +15,10 @@ fn has_status(kind: &Kind) -> bool {
 
 /// Kinds whose `metadata.generation` says how often what is wanted changed.
 fn has_generation(kind: &Kind) -> bool {
-    matches!(kind.kind, "Deployment" | "ReplicaSet" | "PodDisruptionBudget" | "Pod")
+    matches!(
+        kind.kind,
+        "Deployment" | "NetworkPolicy" | "PodDisruptionBudget" | "Pod" | "ReplicaSet"
+    )
 }
 
 /// Kinds that a PUT makes where they are not there.

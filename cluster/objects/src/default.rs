@@ -7,6 +7,7 @@ mod container;
 mod endpoint_slice;
 mod limit_range;
 mod namespace;
+mod network_policy;
 mod pod;
 mod secret;
 mod service;
@@ -25,6 +26,7 @@ pub fn apply(kind: &Kind, object: &mut Value) {
         "EndpointSlice" => endpoint_slice::apply(object),
         "LimitRange" => limit_range::apply(object),
         "Namespace" => namespace::apply(object),
+        "NetworkPolicy" => network_policy::apply(object),
         "Node" => node(object),
         "Pod" => pod::apply(object),
         "PriorityClass" => fill(as_map(object), "preemptionPolicy", "PreemptLowerPriority"),
@@ -296,6 +298,21 @@ mod tests {
         );
         let slice = applied("discovery.k8s.io", "endpointslices", json!({"ports": [{"port": 1}]}));
         assert_eq!(slice["ports"], json!([{"port": 1, "name": "", "protocol": "TCP"}]));
+        let policy = applied(
+            "networking.k8s.io",
+            "networkpolicies",
+            json!({"spec": {"egress": [{"ports": [{"port": 53}, {"port": 53, "protocol": "UDP"}]}]}}),
+        );
+        assert_eq!(
+            policy["spec"],
+            json!({
+                "egress": [{"ports": [{"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]}],
+                "podSelector": {},
+                "policyTypes": ["Ingress", "Egress"],
+            })
+        );
+        let policy = applied("networking.k8s.io", "networkpolicies", json!({"spec": {"egress": []}}));
+        assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress"]));
         let node = applied("", "nodes", json!({"status": {"capacity": {"memory": "1024Ki"}}}));
         assert_eq!(node["status"]["allocatable"], json!({"memory": "1Mi"}));
     }

@@ -202,6 +202,14 @@ pub static KINDS: &[Kind] = &[
         ..NONE
     },
     Kind {
+        group: "networking.k8s.io",
+        kind: "NetworkPolicy",
+        plural: "networkpolicies",
+        singular: "networkpolicy",
+        short: &["netpol"],
+        ..NONE
+    },
+    Kind {
         group: "node.k8s.io",
         kind: "RuntimeClass",
         plural: "runtimeclasses",

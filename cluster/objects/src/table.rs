@@ -4,6 +4,7 @@
 
 mod endpoint_slice;
 mod event;
+mod network_policy;
 mod node;
 mod pod;
 mod quota;
@@ -61,6 +62,7 @@ pub fn cells(kind: &Kind, object: &Value, now: SystemTime) -> Vec<Value> {
         "Event" => event::cells(object, now),
         "Lease" => vec![name.into(), text(object, &["spec", "holderIdentity"]), age],
         "Namespace" => vec![name.into(), text(object, &["status", "phase"]), age],
+        "NetworkPolicy" => network_policy::cells(object, age),
         "Node" => node::cells(object, age),
         "Pod" => pod::cells(object, now),
         "PodDisruptionBudget" => vec![
@@ -118,6 +120,7 @@ fn layout(kind: &Kind) -> &'static [Column] {
             ("Status", "string", "", 0, "Whether it is in use or on its way out."),
             AGE,
         ],
+        "NetworkPolicy" => network_policy::COLUMNS,
         "Node" => node::COLUMNS,
         "Pod" => pod::COLUMNS,
         "PodDisruptionBudget" => &[
@@ -230,6 +233,33 @@ fn equalities(labels: Option<&serde_json::Map<String, Value>>) -> Value {
         none if none.is_empty() => "<none>".into(),
         all => all.into(),
     }
+}
+
+/// A label selector in one line: its requirements in the order of their keys.
+fn selector(selector: Option<&Value>) -> String {
+    let none = Value::Null;
+    let selector = selector.unwrap_or(&none);
+    let mut each: Vec<(&str, String)> = Vec::new();
+    let labels = meta::map(selector, &["matchLabels"]);
+    for (key, value) in labels.into_iter().flatten() {
+        each.push((key, format!("{key}={}", value.as_str().unwrap_or(""))));
+    }
+    for one in meta::list(selector, &["matchExpressions"]) {
+        let key = meta::text(one, &["key"]);
+        let mut values: Vec<&str> = meta::list(one, &["values"]).iter().filter_map(Value::as_str).collect();
+        values.sort_unstable();
+        let values = values.join(",");
+        let text = match meta::text(one, &["operator"]) {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.into(),
+        };
+        each.push((key, text));
+    }
+    each.sort_by_key(|(key, _)| *key);
+    let each: Vec<String> = each.into_iter().map(|(_, text)| text).collect();
+    each.join(",")
 }
 
 #[cfg(test)]

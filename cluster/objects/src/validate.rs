@@ -17,6 +17,7 @@ mod lease;
 mod limit_range;
 mod metadata;
 mod namespace;
+mod network_policy;
 mod node;
 mod pod;
 mod pod_spec;
@@ -111,6 +112,7 @@ fn whole(faults: &mut Faults, kind: &Kind, object: &Value) {
         "Lease" => lease::check(faults, object),
         "LimitRange" => limit_range::check(faults, object),
         "Namespace" => namespace::check(faults, object),
+        "NetworkPolicy" => network_policy::check(faults, object),
         "Node" => node::check(faults, object),
         "PodDisruptionBudget" => disruption_budget::check(faults, object),
         "PriorityClass" => priority_class::check(faults, object),

@@ -25,7 +25,7 @@ const FIELDS: [(&str, &str); 5] = [
     ("status", "What is, as the controller in charge saw it last."),
 ];
 
-const MESSAGES: [(&str, &str); 42] = [
+const MESSAGES: [(&str, &str); 43] = [
     ("core/v1.Binding", "Puts a pod onto a node. It can only be made."),
     ("core/v1.ConfigMap", "Text and bytes for pods to read."),
     ("core/v1.Event", "Something that happened to an object."),
@@ -59,6 +59,10 @@ const MESSAGES: [(&str, &str); 42] = [
         "Who holds something, and since when: nodes renew theirs to say that they live.",
     ),
     ("discovery.k8s.io/v1.EndpointSlice", "Addresses behind a service."),
+    (
+        "networking.k8s.io/v1.NetworkPolicy",
+        "Who may reach the pods that a selector finds, and whom they may reach.",
+    ),
     (
         "node.k8s.io/v1.RuntimeClass",
         "Which runtime runs the containers of a pod.",

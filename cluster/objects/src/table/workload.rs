@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AGE, CONTAINERS, Column, IMAGES, NAME, SELECTOR, count};
+use super::{AGE, CONTAINERS, Column, IMAGES, NAME, SELECTOR, count, selector};
 use crate::meta;
 
 pub(super) const DEPLOYMENT: &[Column] = &[
@@ -67,7 +67,7 @@ pub(super) fn replica_set(object: &Value, age: Value) -> Vec<Value> {
 fn template(object: &Value, without_selector: &str) -> [Value; 3] {
     let containers = meta::list(object, &["spec", "template", "spec", "containers"]);
     let all = |key| -> Vec<&str> { containers.iter().map(|one| meta::text(one, &[key])).collect() };
-    let selector = match selector(object) {
+    let selector = match selector(meta::at(object, &["spec", "selector"])) {
         none if none.is_empty() => without_selector.into(),
         selector => selector,
     };
@@ -76,31 +76,6 @@ fn template(object: &Value, without_selector: &str) -> [Value; 3] {
         all("image").join(",").into(),
         selector.into(),
     ]
-}
-
-/// Requirements in the order of their keys.
-fn selector(object: &Value) -> String {
-    let mut each: Vec<(&str, String)> = Vec::new();
-    let labels = meta::map(object, &["spec", "selector", "matchLabels"]);
-    for (key, value) in labels.into_iter().flatten() {
-        each.push((key, format!("{key}={}", value.as_str().unwrap_or(""))));
-    }
-    for one in meta::list(object, &["spec", "selector", "matchExpressions"]) {
-        let key = meta::text(one, &["key"]);
-        let mut values: Vec<&str> = meta::list(one, &["values"]).iter().filter_map(Value::as_str).collect();
-        values.sort_unstable();
-        let values = values.join(",");
-        let text = match meta::text(one, &["operator"]) {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.into(),
-        };
-        each.push((key, text));
-    }
-    each.sort_by_key(|(key, _)| *key);
-    let each: Vec<String> = each.into_iter().map(|(_, text)| text).collect();
-    each.join(",")
 }
 
 #[cfg(test)]

@@ -46,23 +46,21 @@ pub(super) fn ordinary(faults: &mut Faults, path: &Path<'_>, address: &str) {
     }
 }
 
-/// A range such as `10.0.0.0/8`.
-pub(super) fn range(faults: &mut Faults, path: &Path<'_>, range: &str) {
-    let is_good = range.split_once('/').is_some_and(|(address, bits)| {
-        let most = match address.parse::<IpAddr>() {
-            Ok(IpAddr::V4(_)) => 32,
-            Ok(IpAddr::V6(_)) => 128,
-            Err(_) => return false,
-        };
-        bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+/// A range such as `10.0.0.0/8`, as address and bits.
+pub(super) fn range(faults: &mut Faults, path: &Path<'_>, range: &str) -> Option<(IpAddr, u8)> {
+    let known = range.split_once('/').and_then(|(address, bits)| {
+        let address: IpAddr = address.parse().ok()?;
+        let bits: u8 = bits.parse().ok()?;
+        (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
     });
-    if !is_good {
+    if known.is_none() {
         faults.invalid(
             path,
             range,
             "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
         );
     }
+    known
 }
 
 /// Addresses of a pod or its host: each good, none twice, one of each family at most.
