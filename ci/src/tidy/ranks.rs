@@ -28,6 +28,7 @@ const MAY_STAND_ON: [(&str, &[&str]); 21] = [
     ("controllers", &["objects", "apiserver"]),
     ("netfilter", &["sys"]),
     ("proxy", &["objects", "apiserver", "netfilter", "sys"]),
+    ("policy", &["objects", "apiserver", "netfilter", "sys"]),
     (
         "agent",
         &[
@@ -35,6 +36,7 @@ const MAY_STAND_ON: [(&str, &[&str]); 21] = [
             "apiserver",
             "netfilter",
             "proxy",
+            "policy",
             "oci-runtime-client",
             "image",
             "sys",
@@ -51,6 +53,7 @@ const MAY_STAND_ON: [(&str, &[&str]); 21] = [
             "controllers",
             "agent",
             "proxy",
+            "policy",
             "dns",
             "sys",
         ],

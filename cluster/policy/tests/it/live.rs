@@ -1,0 +1,100 @@
+//! Connections that are there when policies change.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::lab::{DB, Lab, WEB, deny};
+use crate::room::{Room, exchange};
+
+const PORT: u16 = 7;
+
+/// Sends back what comes, as long as it comes.
+fn echo(room: &Room) {
+    let listener = room.run(|| TcpListener::bind(("0.0.0.0", PORT)).unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; 64];
+        while let Ok(length @ 1..) = stream.read(&mut bytes) {
+            if stream.write_all(&bytes[..length]).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn echoes(stream: &mut TcpStream) -> bool {
+    let mut bytes = [0; 64];
+    stream.write_all(b"x").unwrap();
+    matches!(stream.read(&mut bytes), Ok(1..))
+}
+
+fn connection(lab: &mut Lab) -> TcpStream {
+    lab.only(&[]);
+    echo(&lab.db);
+    let mut stream = lab.web.run(|| TcpStream::connect((DB, PORT)).unwrap());
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert!(echoes(&mut stream));
+    stream
+}
+
+/// Each of them closes the way from `web` to `db`.
+fn closed() -> [Value; 3] {
+    let of =
+        |app: &str, direction: &str| json!({"podSelector": {"matchLabels": {"app": app}}, "policyTypes": [direction]});
+    [of("web", "Egress"), of("db", "Ingress"), deny("db")]
+}
+
+#[test]
+fn a_connection_ends_with_its_next_packet_and_goes_on_when_it_may() {
+    let Some(mut lab) = Lab::new(&[]) else { return };
+    let mut stream = connection(&mut lab);
+    let datagrams = lab.web.udp();
+    assert_eq!(exchange(&datagrams, DB, 53).unwrap(), "db");
+    for spec in closed() {
+        lab.only(&[spec]);
+        assert!(!echoes(&mut stream));
+        assert!(exchange(&datagrams, DB, 53).is_err());
+        lab.only(&[]);
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert!(echoes(&mut stream), "what was lost is sent again");
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        assert_eq!(exchange(&datagrams, DB, 53).unwrap(), "db");
+    }
+    // Only what `web` begins is closed: of what others began, it may answer.
+    lab.only(&[json!({"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"]})]);
+    assert!(lab.db.dial(WEB, 80).is_ok());
+}
+
+#[test]
+fn who_answers_is_not_heard_either() {
+    let Some(mut lab) = Lab::new(&[]) else { return };
+    lab.only(&[]);
+    let (asks, answers) = (lab.web.udp(), lab.db.udp());
+    let to = (DB, answers.local_addr().unwrap().port());
+    let mut bytes = [0; 8];
+    asks.send_to(b"?", to).unwrap();
+    let (_, from) = answers.recv_from(&mut bytes).unwrap();
+    answers.send_to(b"1", from).unwrap();
+    assert!(asks.recv_from(&mut bytes).is_ok());
+    lab.only(&[json!({"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"]})]);
+    answers.send_to(b"2", from).unwrap();
+    assert!(asks.recv_from(&mut bytes).is_err());
+    lab.only(&[]);
+    answers.send_to(b"3", from).unwrap();
+    let (length, _) = asks.recv_from(&mut bytes).unwrap();
+    assert_eq!(bytes[..length], *b"3");
+}
+
+#[test]
+fn a_fault_spares_what_is_there() {
+    let Some(mut lab) = Lab::new(&["live-connections-spared"]) else {
+        return;
+    };
+    let mut stream = connection(&mut lab);
+    lab.only(&[deny("db")]);
+    assert!(echoes(&mut stream));
+    assert!(lab.web.dial(DB, 80).is_err());
+}
