@@ -75,6 +75,7 @@ impl Inside {
         let path: Vec<&str> = request.path.trim_matches('/').split('/').skip(2).collect();
         match (request.method.as_str(), path.as_slice()) {
             ("GET", []) => self.status(),
+            ("GET", ["networks"]) => Ok(self.nodes.networks()),
             ("GET", ["explain", namespace, pod]) => self.explain(namespace, pod).await,
             ("POST", ["nodes", node, act]) => self.act(node, act).await,
             ("POST", ["reset"]) => self.reset().await,
@@ -96,10 +97,12 @@ impl Inside {
                     snapshot.ok_or_else(|| Status::new(Reason::NotFound, format!("there is no snapshot `{name}`")))?;
                 self.rewind(&snapshot, &format!("as they were in snapshot `{name}`"))
             }
-            (_, [] | ["reset" | "snapshot" | "restore"] | ["explain", _, _] | ["nodes", _, _]) => Err(Status::new(
-                Reason::MethodNotAllowed,
-                format!("{} is not served here", request.method),
-            )),
+            (_, [] | ["reset" | "snapshot" | "restore" | "networks"] | ["explain", _, _] | ["nodes", _, _]) => {
+                Err(Status::new(
+                    Reason::MethodNotAllowed,
+                    format!("{} is not served here", request.method),
+                ))
+            }
             _ => Err(Status::new(
                 Reason::NotFound,
                 "the server could not find the requested resource",

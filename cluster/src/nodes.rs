@@ -1,11 +1,13 @@
 //! The nodes, and what is done to them on purpose.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use agent::{Node, Simulated};
 use objects::{Reason, Status};
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::extension::served;
@@ -79,6 +81,16 @@ impl Nodes {
     /// Whether the node only says that it runs pods.
     pub(crate) fn simulates(&self, name: &str) -> bool {
         self.simulated.contains(name)
+    }
+
+    /// Paths to the network namespaces of the nodes, and of what is outside of them.
+    pub(crate) fn networks(&self) -> Value {
+        let nodes: BTreeMap<&str, PathBuf> = self
+            .real
+            .iter()
+            .map(|(name, node)| (name.as_str(), node.network()))
+            .collect();
+        json!({"nodes": nodes, "outside": self.real.values().next().map(|node| node.outside())})
     }
 
     /// What was done to the node on purpose and lasts.

@@ -10,7 +10,7 @@ pub mod config;
 pub mod container;
 mod evidence;
 pub mod host_process;
-mod reference;
+mod packets;
 mod rootfs;
 mod sampling;
 
@@ -54,6 +54,12 @@ pub struct World<'w> {
     pub samples: BTreeMap<String, Seen>,
     /// The command that the step's action ran.
     pub last: Option<Outcome>,
+    /// What the packets of this look came to.
+    packets: Option<Seen>,
+    /// The node that a step is done for just now.
+    each: Option<packets::Each>,
+    /// How often a probe was asked.
+    questions: u64,
     /// Time that passed in waits which the spec asks for, and in commands of the subject.
     pub waited: Duration,
     emit: &'w mut dyn FnMut(Event),
@@ -84,14 +90,31 @@ const SETTLED_CLUSTER: Duration = Duration::from_secs(5);
 
 impl Unchanged {
     fn settled(&mut self, seen: &BTreeMap<String, Seen>, after: Duration) -> bool {
+        let seen = lasting(seen);
         match &self.last {
-            Some((last, since)) if last == seen => since.elapsed() >= after,
+            Some((last, since)) if *last == seen => since.elapsed() >= after,
             _ => {
-                self.last = Some((seen.clone(), Instant::now()));
+                self.last = Some((seen, Instant::now()));
                 false
             }
         }
     }
+}
+
+/// What was seen, without what is another each time: how long packets took, and from which port they came.
+fn lasting(seen: &BTreeMap<String, Seen>) -> BTreeMap<String, Seen> {
+    let mut seen = seen.clone();
+    for one in seen.values_mut() {
+        match one {
+            Seen::Attempts { list, .. } => list.iter_mut().for_each(|attempt| {
+                attempt.micros = 0;
+                attempt.source = None;
+            }),
+            Seen::Answers { list, .. } => list.iter_mut().for_each(|answer| answer.micros = 0),
+            _ => {}
+        }
+    }
+    seen
 }
 
 /// Name of the evidence that holds what the probes of requirements saw that are met.
@@ -142,6 +165,9 @@ pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
         cluster: None,
         samples: BTreeMap::new(),
         last: None,
+        packets: None,
+        each: None,
+        questions: 0,
         waited: Duration::ZERO,
         emit,
         taken: false,
@@ -223,6 +249,13 @@ impl World<'_> {
                     let node = step.action.as_ref().and_then(spec::Action::node);
                     node.is_some()
                 });
+                let from_nodes =
+                    crate::plan::steps(spec).any(|step| step.action.as_ref().is_some_and(act::is_from_nodes));
+                if from_nodes && !self.cluster.as_ref().is_some_and(Cluster::tells_networks) {
+                    self.lower();
+                    let seen = "the cluster serves no /plimsoll/v1/networks: nothing can be sent from its nodes or from outside";
+                    return Ok(Some(missing("packets from nodes", seen.into())));
+                }
                 let broken = spec.cluster.as_ref().is_some_and(|cluster| !cluster.faults.is_empty())
                     || self.job.case.header.fault.is_some();
                 if !own && (faulty || broken) {
@@ -379,7 +412,8 @@ impl World<'_> {
             return went;
         }
         self.last = None;
-        if let Some(action) = &step.action {
+        self.packets = None;
+        if let Some(action) = step.action.as_ref().filter(|action| !action.is_look()) {
             match self.act(action) {
                 Ok(()) => {}
                 // A refusal that a check of the step looks at is an observation.
@@ -418,7 +452,7 @@ impl World<'_> {
         }
         Step {
             name: None,
-            action: None,
+            action: step.action.clone().filter(spec::Action::is_look),
             sample: None,
             window: step.window,
             requires: Vec::new(),
@@ -444,7 +478,7 @@ impl World<'_> {
                     }
                 };
             self.pause_until(due);
-            let seen = self.look(&step.expect);
+            let seen = self.look(step.action.as_ref(), &step.expect);
             let holds = judge::step_holds(step, &seen);
             let settled = self.job.case.header.broken_on_purpose() && unchanged.settled(&seen, after);
             let event = Event::Look {
@@ -493,9 +527,12 @@ impl World<'_> {
         }
     }
 
-    fn look(&mut self, checks: &[Spanned<Check>]) -> BTreeMap<String, Seen> {
+    fn look(&mut self, action: Option<&spec::Action>, checks: &[Spanned<Check>]) -> BTreeMap<String, Seen> {
         self.reap();
         self.cluster.iter_mut().for_each(Cluster::look_anew);
+        if let Some(action) = action {
+            self.send_packets(action);
+        }
         checks
             .iter()
             .map(|check| (check.id.value.clone(), observe::look(check, self)))

@@ -15,6 +15,7 @@ mod ending;
 pub mod facts;
 mod mounts;
 mod namespaces;
+mod packets;
 mod privileges;
 mod process;
 pub(crate) mod statement;
@@ -274,6 +275,9 @@ impl<'a> Table<'a> {
         if let Some(disobeyed) = statements().find(|s| s.agrees == Some(false)) {
             return self.told(check, Culprit::Subject, disobedience(disobeyed), Some(disobeyed));
         }
+        if let Some(story) = packets::story(self.case, self.facts, check) {
+            return self.told(check, Culprit::Workload, story, None);
+        }
         if let Some(refusal) = self.refusal(check) {
             return self.told(check, Culprit::Subject, refusal, None);
         }
@@ -386,7 +390,7 @@ impl<'a> Table<'a> {
 
     fn chain(&self, check: &Check, relevant: &[(&Statement, Weight)]) -> Vec<String> {
         const LONGEST: usize = 12;
-        let mut chain = Vec::new();
+        let mut chain = packets::chain(self.facts, check);
         for (statement, _) in relevant
             .iter()
             .filter(|(s, _)| s.agrees.is_some() || !s.shows.is_empty())

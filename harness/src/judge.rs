@@ -14,6 +14,7 @@ mod namespace;
 mod network;
 mod object;
 mod output;
+pub(crate) mod packets;
 pub(crate) mod path;
 mod placement;
 mod pod;
@@ -29,8 +30,8 @@ use spec::{Check, Step, Subject};
 
 pub use fold::Judged;
 
-use crate::explain;
 use crate::plan::Case;
+use crate::{explain, reference};
 
 /// Judges one check by what one look saw.
 ///
@@ -62,8 +63,22 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
         | Seen::Events { .. }
         | Seen::Replicas { .. }
         | Seen::Logs { .. }
+        | Seen::Attempts { .. }
+        | Seen::Answers { .. }
+        | Seen::Endpoints { .. }
         | Seen::Samples { .. } => {}
     }
+    let with_values;
+    let check = match seen.references() {
+        Some(references) if !references.is_empty() => match reference::placed(check, references) {
+            Ok(placed) => {
+                with_values = placed;
+                &with_values
+            }
+            Err(message) => return Verdict::Error { message },
+        },
+        _ => check,
+    };
     let on = check.on.as_ref().map(|on| on.value.as_str());
     let verdict = match &check.subject {
         Subject::State(want) => state::judge(want, on, seen),
@@ -85,6 +100,11 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
         Subject::Events(want) => object::events(want, seen),
         Subject::Replicas(want) => object::replicas(want, on, seen),
         Subject::Logs(want) => object::logs(want, on, seen),
+        Subject::Connection(want) => packets::connection::judge(want, seen),
+        Subject::Responses(want) => packets::responses::judge(want, seen),
+        Subject::Dns(want) => packets::answers::judge(want, seen),
+        Subject::Endpoints(want) => packets::endpoints::judge(want, seen),
+        Subject::Reachability(want) => packets::reachability::judge(want, seen),
     };
     match verdict {
         Some(Verdict::Fail { want, got, because }) => Verdict::Fail {
@@ -178,6 +198,9 @@ fn kind(seen: &Seen) -> &'static str {
         Seen::Events { .. } => "events",
         Seen::Replicas { .. } => "replicas",
         Seen::Logs { .. } => "logs",
+        Seen::Attempts { .. } => "attempts",
+        Seen::Answers { .. } => "answers of name servers",
+        Seen::Endpoints { .. } => "endpoints",
         Seen::Absent { .. } => "nothing",
         Seen::Unmeasured { .. } => "nothing that could be measured",
     }

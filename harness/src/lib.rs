@@ -13,6 +13,7 @@ pub mod judge;
 pub mod observe;
 pub mod plan;
 pub mod prove;
+mod reference;
 pub mod requires;
 pub mod run;
 pub mod signal;

@@ -31,6 +31,9 @@ pub enum Target<'a> {
 
 /// One look for one check.
 pub fn look(check: &Check, world: &mut World<'_>) -> Seen {
+    if check.subject.is_of_packets() {
+        return world.packets_of(check);
+    }
     if check.subject.is_of_cluster() {
         return cluster::look(check, world);
     }

@@ -332,6 +332,11 @@ impl NodeNetwork {
         self.room.net()
     }
 
+    /// The namespace of the wire, which is outside of every node.
+    pub(crate) fn outside(&self) -> &Namespace {
+        self.underlay.room.net()
+    }
+
     /// A TCP socket of the node.
     pub(crate) async fn socket(&self) -> io::Result<TcpSocket> {
         socket_in(&self.room).await

@@ -215,6 +215,16 @@ impl Node {
         self.context.network.listen(address, port).await
     }
 
+    /// A path that leads any process to the node's network namespace, as long as this process has it.
+    pub fn network(&self) -> std::path::PathBuf {
+        self.context.network.namespace().path()
+    }
+
+    /// The same for the wire between the nodes, which is outside of all of them.
+    pub fn outside(&self) -> std::path::PathBuf {
+        self.context.network.outside().path()
+    }
+
     /// Its number, from which address and pod range come.
     pub fn number(&self) -> u16 {
         self.context.network.number()

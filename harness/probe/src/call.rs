@@ -139,8 +139,9 @@ impl Call {
         let mut json = Json::default();
         json.object(|json| {
             json.key("plimsoll").plain(1);
-            json.key("nonce")
-                .bytes_or_null(self.nonce.as_deref().map(str::as_bytes));
+            // Whoever has no environment to give has arguments.
+            let nonce = self.option("nonce").or(self.nonce.as_deref());
+            json.key("nonce").bytes_or_null(nonce.map(str::as_bytes));
             json.key("verb").string(self.verb);
             fields(json);
         });

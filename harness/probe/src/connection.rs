@@ -9,7 +9,8 @@ use sys::freestanding::{
         fd::{AsFd, OwnedFd},
         io::Errno,
         net::{
-            AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+            AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, send,
+            socket_with,
             sockopt::{set_socket_reuseaddr, socket_error},
         },
     },
@@ -60,6 +61,24 @@ pub(crate) fn dial(address: &SocketAddr, nanoseconds: u64) -> Result<OwnedFd, Er
     }
     socket_error(&socket)??;
     Ok(socket)
+}
+
+/// Sends all of `bytes` over a connection that does not block, or `ETIMEDOUT` at `deadline`.
+pub(crate) fn say(socket: &OwnedFd, mut bytes: &[u8], deadline: u64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match send(socket, bytes, SendFlags::NOSIGNAL) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let left = deadline.saturating_sub(clock::monotonic());
+                if left == 0 || !ready(socket, PollFlags::OUT, left)? {
+                    return Err(Errno::TIMEDOUT);
+                }
+            }
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// A socket bound to `address`, and listening if it is one for connections.

@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod call;
 mod connection;
+mod dns;
 mod errno;
 mod facts;
 mod file;
@@ -16,7 +17,9 @@ mod init;
 mod json;
 mod quantity;
 mod report;
+mod resolver;
 mod signal_name;
+mod trial;
 mod verbs;
 
 use alloc::{string::String, vec::Vec};

@@ -4,8 +4,10 @@ mod alloc_memory;
 mod attempt;
 mod blocks;
 mod burn;
+mod dial;
 mod ending;
 mod fork;
+mod http;
 mod observe;
 mod orphans;
 mod output;
@@ -217,19 +219,31 @@ pub(crate) const ALL: &[Verb] = &[
     },
     Verb {
         name: "serve",
-        usage: "[--port=N] [--body=hostname|TEXT] [--udp]",
-        about: "answers HTTP, and echoes datagrams",
+        usage: "[--port=N] [--body=hostname|peer|TEXT] [--udp] [--tell]",
+        about: "answers HTTP with its name, the address of who asks, or a text, and echoes datagrams; tells of each",
         run: serve::serve,
     },
     Verb {
         name: "dial",
-        usage: "HOST:PORT [--timeout=TIME]",
-        about: "connects by TCP",
-        run: serve::dial,
+        usage: "HOST:PORT… [--protocol=tcp|udp] [--send=TEXT] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
+        about: "connects, and with `--send` or by datagram waits for an answer; several addresses at the same time",
+        run: dial::dial,
+    },
+    Verb {
+        name: "send",
+        usage: "HOST:PORT --data=TEXT [--protocol=udp|tcp] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
+        about: "sends and waits for no answer",
+        run: dial::send,
+    },
+    Verb {
+        name: "http",
+        usage: "URL [--method=WORD] [--header=LINE]… [--body=TEXT] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
+        about: "sends HTTP requests, each on a connection of its own",
+        run: http::http,
     },
     Verb {
         name: "resolve",
-        usage: "NAME [--type=A|AAAA|CNAME|PTR|SRV|TXT] [--server=ADDRESS[:PORT]] [--timeout=TIME]",
+        usage: "NAME [--type=A|AAAA|CNAME|PTR|SRV|TXT] [--server=ADDRESS[:PORT]] [--tcp] [--timeout=TIME]",
         about: "asks a name server",
         run: resolve::resolve,
     },

@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::{Matcher, Requirement, Spanned, requirement::NamespaceKind};
 
 pub mod cgroup;
+pub mod network;
 pub mod object;
 pub mod placement;
 pub mod pod;
 
 pub use cgroup::CGROUP_KEYS;
+pub use network::{Cell, DnsCheck, EndpointsCheck, Even, LatencyCheck, Reachability, ResponsesCheck, Spread};
 pub use object::{EventsCheck, ReplicasCheck};
 pub use placement::{PlacementCheck, Skew, Unschedulable};
 pub use pod::{ConditionCheck, ContainerCheck, LastCheck, LogsCheck, PodCheck};
@@ -77,6 +79,16 @@ pub enum Subject {
     Ready(Matcher),
     /// What the containers of its pods wrote.
     Logs(LogsCheck),
+    /// What came of each attempt of the step to connect.
+    Connection(Matcher),
+    /// What came back over HTTP.
+    Responses(Box<ResponsesCheck>),
+    /// What name servers answered.
+    Dns(Box<DnsCheck>),
+    /// The endpoints of a service.
+    Endpoints(Box<EndpointsCheck>),
+    /// Who reaches whom.
+    Reachability(Reachability),
 }
 
 /// A statistic of a sample.
@@ -119,6 +131,11 @@ impl Subject {
             Self::Replicas(_) => "replicas",
             Self::Ready(_) => "ready",
             Self::Logs(_) => "logs",
+            Self::Connection(_) => "connection",
+            Self::Responses(_) => "responses",
+            Self::Dns(_) => "dns",
+            Self::Endpoints(_) => "endpoints",
+            Self::Reachability(_) => "reachability",
         }
     }
 
@@ -134,6 +151,15 @@ impl Subject {
                 | Self::Replicas(_)
                 | Self::Ready(_)
                 | Self::Logs(_)
+                | Self::Endpoints(_)
+        )
+    }
+
+    /// Whether it is about what a step sent and what came back: the steps `http`, `dial`, `resolve`, `send` and `reach`.
+    pub fn is_of_packets(&self) -> bool {
+        matches!(
+            self,
+            Self::Connection(_) | Self::Responses(_) | Self::Dns(_) | Self::Reachability(_)
         )
     }
 
@@ -395,10 +421,26 @@ struct WrittenCheck {
     /// What the containers of its pods wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     logs: Option<LogsCheck>,
+    /// What came of each attempt: `connected`, `sent`, `refused`, `timeout`, `reset`, `closed`, `unreachable`,
+    /// `unresolved` or `error`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connection: Option<Matcher>,
+    /// What came back over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    responses: Option<Box<ResponsesCheck>>,
+    /// What name servers answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dns: Option<Box<DnsCheck>>,
+    /// The endpoints of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    endpoints: Option<Box<EndpointsCheck>>,
+    /// Who reaches whom: rows are `from`, columns are `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reachability: Option<Reachability>,
 }
 
 /// The keys of which a check has exactly one.
-pub const SUBJECT_KEYS: [&str; 22] = [
+pub const SUBJECT_KEYS: [&str; 27] = [
     "state",
     "exit",
     "output",
@@ -421,6 +463,11 @@ pub const SUBJECT_KEYS: [&str; 22] = [
     "replicas",
     "ready",
     "logs",
+    "connection",
+    "responses",
+    "dns",
+    "endpoints",
+    "reachability",
 ];
 
 impl TryFrom<WrittenCheck> for Check {
@@ -449,6 +496,11 @@ impl TryFrom<WrittenCheck> for Check {
         subjects.extend(written.replicas.map(Subject::Replicas));
         subjects.extend(written.ready.map(Subject::Ready));
         subjects.extend(written.logs.map(Subject::Logs));
+        subjects.extend(written.connection.map(Subject::Connection));
+        subjects.extend(written.responses.map(Subject::Responses));
+        subjects.extend(written.dns.map(Subject::Dns));
+        subjects.extend(written.endpoints.map(Subject::Endpoints));
+        subjects.extend(written.reachability.map(Subject::Reachability));
         if subjects.len() > 1 {
             let names: Vec<_> = subjects.iter().map(|s| format!("`{}`", s.key())).collect();
             return Err(format!(
@@ -505,6 +557,11 @@ impl From<Check> for WrittenCheck {
             replicas: None,
             ready: None,
             logs: None,
+            connection: None,
+            responses: None,
+            dns: None,
+            endpoints: None,
+            reachability: None,
         };
         match check.subject {
             Subject::State(s) => written.state = Some(s),
@@ -529,6 +586,11 @@ impl From<Check> for WrittenCheck {
             Subject::Replicas(s) => written.replicas = Some(s),
             Subject::Ready(s) => written.ready = Some(s),
             Subject::Logs(s) => written.logs = Some(s),
+            Subject::Connection(s) => written.connection = Some(s),
+            Subject::Responses(s) => written.responses = Some(s),
+            Subject::Dns(s) => written.dns = Some(s),
+            Subject::Endpoints(s) => written.endpoints = Some(s),
+            Subject::Reachability(s) => written.reachability = Some(s),
         }
         written
     }

@@ -324,6 +324,10 @@ fn choice(name: &str) -> &'static str {
         "Inject" => "fault of a subject",
         "SchedulerFeature" => "feature of a scheduler",
         "Propagation" => "propagation",
+        "Protocol" => "protocol",
+        "RecordType" => "type of record",
+        "ForEach" => "thing to do it for",
+        "Cell" => "outcome",
         _ => "value",
     }
 }

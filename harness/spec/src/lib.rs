@@ -33,7 +33,7 @@ pub use load::{Change, Loaded, LoadedDocument, Variant, load, not_utf8};
 pub use manifest::Manifest;
 pub use matcher::{Matcher, Op};
 pub use place::Places;
-pub use quantity::{Bytes, Millicores, Span};
+pub use quantity::{Bytes, Millicores, Rate, Span};
 pub use requirement::Requirement;
 pub use sabotage::{Inject, Proof, ProofPolicy, Sabotage};
 pub use schema::json_schema;

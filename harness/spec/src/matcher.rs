@@ -117,11 +117,19 @@ struct Operators {
     /// The text contains this text, or the list this element.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contains: Option<Value>,
-    /// The list contains all of these.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The list contains all of these. A reference to a list stands for its elements.
+    #[serde(
+        default,
+        deserialize_with = "list_or_reference",
+        skip_serializing_if = "Option::is_none"
+    )]
     contains_all: Option<Vec<Value>>,
-    /// The list has exactly these elements.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The list has exactly these elements. A reference to a list (`${web.podIPs}`) stands for its elements.
+    #[serde(
+        default,
+        deserialize_with = "list_or_reference",
+        skip_serializing_if = "Option::is_none"
+    )]
     exactly: Option<Vec<Value>>,
     /// The value is one of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,6 +146,28 @@ struct Operators {
     /// The same kernel object as that of `host` or of a workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     same_as: Option<String>,
+}
+
+/// A list; or one reference that a run resolves to a list, which is kept as the list of that reference.
+fn list_or_reference<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Value>>, D::Error> {
+    struct Visitor;
+    impl<'de> de::Visitor<'de> for Visitor {
+        type Value = Vec<Value>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list, or a reference to one such as `${web.podIPs}`")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Value>, E> {
+            if text.starts_with("${") && text.ends_with('}') && text.matches("${").count() == 1 {
+                Ok(vec![Value::from(text)])
+            } else {
+                Err(E::invalid_type(de::Unexpected::Str(text), &self))
+            }
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Vec<Value>, A::Error> {
+            Vec::deserialize(de::value::SeqAccessDeserializer::new(list))
+        }
+    }
+    deserializer.deserialize_any(Visitor).map(Some)
 }
 
 impl Operators {

@@ -210,6 +210,74 @@ text_quantity!(
     json_schema!({"type": ["string", "number"], "description": "A Kubernetes quantity of CPU: `250m`, `1.5`, `2`."})
 );
 
+/// How often something happens at most: `50/s`, `300/m`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rate {
+    count: f64,
+    per: Duration,
+}
+
+impl Rate {
+    /// From one to the next.
+    pub fn interval(self) -> Duration {
+        self.per.div_f64(self.count)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = ParseQuantity;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fault = || ParseQuantity {
+            text: text.into(),
+            expected: "a rate such as `50/s`",
+        };
+        let (count, unit) = text.split_once('/').ok_or_else(fault)?;
+        let per = Duration::from_secs(match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return Err(fault()),
+        });
+        let count = count.parse().ok().filter(|count| (1e-3..=1e6).contains(count));
+        Ok(Self {
+            count: count.ok_or_else(fault)?,
+            per,
+        })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per.as_secs() {
+            1 => "s",
+            60 => "m",
+            _ => "h",
+        };
+        write!(f, "{}/{unit}", self.count)
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rate".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "How often at most, such as `50/s`.", "pattern": "^[0-9.]+/[smh]$"})
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,10 @@ use serde_json::Value;
 
 use crate::{Check, Requirement, Span, Spanned};
 
+pub mod network;
+
+pub use network::{Dial, ForEach, Http, MOST_ATTEMPTS, Protocol, Reach, RecordType, Resolve, Send};
+
 /// One step of a test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "WrittenStep", into = "WrittenStep")]
@@ -83,6 +87,16 @@ pub enum Action {
     Drain(Drain),
     /// What befalls a node.
     Node(NodeEvent),
+    /// Send HTTP requests.
+    Http(Http),
+    /// Connect.
+    Dial(Dial),
+    /// Ask a name server.
+    Resolve(Resolve),
+    /// Send bytes and wait for no answer.
+    Send(Send),
+    /// Dial from each to each.
+    Reach(Reach),
 }
 
 /// Delete an object of a cluster.
@@ -252,7 +266,20 @@ impl Action {
             Self::Uncordon(_) => "uncordon",
             Self::Drain(_) => "drain",
             Self::Node(_) => "node",
+            Self::Http(_) => "http",
+            Self::Dial(_) => "dial",
+            Self::Resolve(_) => "resolve",
+            Self::Send(_) => "send",
+            Self::Reach(_) => "reach",
         }
+    }
+
+    /// Whether it only looks: it is done anew for each look, and not once before them.
+    pub fn is_look(&self) -> bool {
+        matches!(
+            self,
+            Self::Http(_) | Self::Dial(_) | Self::Resolve(_) | Self::Send(_) | Self::Reach(_)
+        )
     }
 
     /// Whether a runtime can do it.
@@ -266,14 +293,14 @@ impl Action {
                 | Self::Oci(_)
                 | Self::HostProcess(_)
                 | Self::Script(_)
-        )
+        ) || self.is_look()
     }
 
     /// Whether a cluster can do it.
     pub fn is_of_cluster(&self) -> bool {
         match self {
             Self::Start(_) | Self::Stop(_) | Self::Exec(_) => true,
-            other => !other.is_of_runtime(),
+            other => other.is_look() || !other.is_of_runtime(),
         }
     }
 
@@ -518,6 +545,21 @@ struct WrittenStep {
     /// What befalls a node: `{kill: NODE}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     node: Option<NodeEvent>,
+    /// Send HTTP requests, anew for each look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    http: Option<Http>,
+    /// Connect, anew for each look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dial: Option<Dial>,
+    /// Ask a name server, anew for each look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resolve: Option<Resolve>,
+    /// Send bytes and wait for no answer, anew for each look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    send: Option<Send>,
+    /// Dial from each to each, anew for each look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reach: Option<Reach>,
     /// Look until all checks hold in one look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     eventually: Option<Eventually>,
@@ -577,6 +619,11 @@ impl TryFrom<WrittenStep> for Step {
         actions.extend(written.uncordon.map(|a| ("uncordon", Action::Uncordon(a))));
         actions.extend(written.drain.map(|a| ("drain", Action::Drain(a))));
         actions.extend(written.node.map(|a| ("node", Action::Node(a))));
+        actions.extend(written.http.map(|a| ("http", Action::Http(a))));
+        actions.extend(written.dial.map(|a| ("dial", Action::Dial(a))));
+        actions.extend(written.resolve.map(|a| ("resolve", Action::Resolve(a))));
+        actions.extend(written.send.map(|a| ("send", Action::Send(a))));
+        actions.extend(written.reach.map(|a| ("reach", Action::Reach(a))));
         if actions.len() > 1 {
             let names: Vec<_> = actions.iter().map(|(name, _)| format!("`{name}`")).collect();
             return Err(format!("a step has one action, this one has {}", names.join(" and ")));
@@ -657,6 +704,11 @@ impl From<Step> for WrittenStep {
             Some(Action::Uncordon(a)) => written.uncordon = Some(a),
             Some(Action::Drain(a)) => written.drain = Some(a),
             Some(Action::Node(a)) => written.node = Some(a),
+            Some(Action::Http(a)) => written.http = Some(a),
+            Some(Action::Dial(a)) => written.dial = Some(a),
+            Some(Action::Resolve(a)) => written.resolve = Some(a),
+            Some(Action::Send(a)) => written.send = Some(a),
+            Some(Action::Reach(a)) => written.reach = Some(a),
         }
         written
     }

@@ -11,8 +11,10 @@ use crate::{
 };
 
 /// References that a run resolves when a step starts, beside those to workloads and host processes; `NAME` is free.
-pub const RUN_REFERENCES: [&str; 7] = [
+pub const RUN_REFERENCES: [&str; 9] = [
     "namespace",
+    "node.ip",
+    "node.name",
     "dir.NAME",
     "disk.NAME",
     "run.nonce",
@@ -22,9 +24,21 @@ pub const RUN_REFERENCES: [&str; 7] = [
 ];
 
 /// What can be known of a workload or host process: `${app.pid}`; of a workload of a cluster, names, nodes and addresses
-/// of its pods, and the uid of its object.
-pub const OBJECT_PROPERTIES: [&str; 10] = [
-    "pid", "id", "bundle", "podIP", "podIPs", "podName", "podNames", "node", "hostIP", "uid",
+/// of its pods, and the uid of its object; of a Service, its address and ports.
+pub const OBJECT_PROPERTIES: [&str; 13] = [
+    "pid",
+    "id",
+    "bundle",
+    "podIP",
+    "podIPs",
+    "podName",
+    "podNames",
+    "node",
+    "hostIP",
+    "uid",
+    "clusterIP",
+    "port",
+    "nodePort",
 ];
 
 /// What references may name.
@@ -168,11 +182,14 @@ impl Scope<'_> {
             }
             root => {
                 if self.objects.contains(&root) {
-                    if !OBJECT_PROPERTIES.contains(&rest) {
-                        let known = OBJECT_PROPERTIES.map(|property| format!("`${{{root}.{property}}}`"));
-                        faults.push(unknown().hint(format!("expected one of {}", known.join(", "))));
+                    if !OBJECT_PROPERTIES.contains(&property(rest)) {
+                        faults.push(listed(unknown(), rest, root, OBJECT_PROPERTIES.into_iter()));
                     }
-                } else if !is_of_the_run(name) {
+                } else if is_of_the_run(name) {
+                    // It stays for the run.
+                } else if below(root).next().is_some() {
+                    faults.push(listed(unknown(), rest, root, below(root)));
+                } else {
                     let roots = RUN_REFERENCES.iter().filter_map(|known| known.split('.').next());
                     let fault = unknown()
                         .hint("neither matrix, vars, a workload, a host process nor a value of the run")
@@ -184,6 +201,22 @@ impl Scope<'_> {
             }
         }
     }
+}
+
+/// Of what stands behind a workload's name, what it is about: a Service has a port of each name.
+pub(crate) fn property(rest: &str) -> &str {
+    match rest.split_once('.') {
+        Some((port @ ("port" | "nodePort"), _)) => port,
+        _ => rest,
+    }
+}
+
+/// What the run knows below this name.
+fn below(root: &str) -> impl Iterator<Item = &'static str> + Clone {
+    RUN_REFERENCES.iter().filter_map(move |known| {
+        let (first, rest) = known.split_once('.')?;
+        (first == root).then_some(rest)
+    })
 }
 
 fn is_of_the_run(name: &str) -> bool {
@@ -259,6 +292,7 @@ mod tests {
         assert_eq!(replaced("x ${web.pdi}").1, ["unknown reference `${web.pdi}`"]);
         assert_eq!(replaced("x ${dir.}").1, ["unknown reference `${dir.}`"]);
         assert_eq!(replaced("x ${nobody.pid}").1, ["unknown reference `${nobody.pid}`"]);
+        assert_eq!(replaced("x ${node.adress}").1, ["unknown reference `${node.adress}`"]);
         assert_eq!(replaced("x ${matrix.list}").1, ["`${matrix.list}` is not a scalar"]);
         assert_eq!(replaced("x ${matrix").1, ["a reference has no end"]);
     }

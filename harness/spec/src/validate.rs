@@ -14,15 +14,17 @@ mod check;
 mod cluster;
 mod manifest;
 mod matcher;
+mod network;
 mod requirement;
 mod sabotage;
 mod step;
 mod workload;
 
-pub(crate) use admits::{Admits, admits};
+pub(crate) use admits::{Admits, admits, admits_word};
 pub(crate) use check::{FILE_KINDS, PROCESS_STATES, PROPAGATIONS, REASONS, STATES, is_zero, sampled};
 pub(crate) use cluster::{CONDITION_STATUSES, CONTAINER_STATES, EVENT_TYPES, PHASES as POD_PHASES, QOS_CLASSES};
 pub(crate) use matcher::{Field, number};
+pub(crate) use network::{RCODES, TRANSPORTS, outcomes};
 
 /// The four lists of steps of a test.
 pub const PHASES: [&str; 4] = ["setup", "steps", "teardown", "onFailure"];

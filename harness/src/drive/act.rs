@@ -14,9 +14,9 @@ use spec::{Action, Workload};
 
 use super::container::{Container, Init};
 use super::host_process::HostProcess;
-use super::{Stuck, World, config, reference, rootfs};
+use super::{Stuck, World, config, rootfs};
 use crate::guard::HOME;
-use crate::{observe, signal, wait};
+use crate::{observe, reference, signal, wait};
 
 const KEPT: usize = 16 << 10;
 
@@ -48,6 +48,30 @@ pub(super) fn words(action: Option<&Action>) -> String {
             let (word, node) = event.parts();
             format!("{word} node {}", node.value)
         }
+        Some(Action::Http(http)) => format!("{} from {}", http.url, http.from.value),
+        Some(Action::Dial(dial)) => format!("dial {} from {}", dial.address, dial.from.value),
+        Some(Action::Resolve(resolve)) => format!("resolve {} from {}", resolve.name, resolve.from.value),
+        Some(Action::Send(send)) => format!("send to {} from {}", send.address, send.from.value),
+        Some(Action::Reach(reach)) => {
+            let names = |list: &[spec::Spanned<String>]| {
+                let names: Vec<&str> = list.iter().map(|name| name.value.as_str()).collect();
+                names.join(", ")
+            };
+            format!("reach {} from {}", names(&reach.to), names(&reach.from))
+        }
+    }
+}
+
+/// Whether an action sends packets from where only the bundled cluster lets in: its nodes, and the wire between them.
+pub(super) fn is_from_nodes(action: &Action) -> bool {
+    let is_of_node = |from: &spec::Spanned<String>| from.value == "outside" || from.value.starts_with("node/");
+    match action {
+        Action::Http(http) => is_of_node(&http.from),
+        Action::Dial(dial) => is_of_node(&dial.from),
+        Action::Resolve(resolve) => is_of_node(&resolve.from),
+        Action::Send(send) => is_of_node(&send.from),
+        Action::Reach(reach) => reach.from.iter().any(is_of_node),
+        _ => false,
     }
 }
 
@@ -119,11 +143,14 @@ impl World<'_> {
                 "`{}` is nothing that a runtime can do",
                 action.key()
             ))),
+            Action::Http(_) | Action::Dial(_) | Action::Resolve(_) | Action::Send(_) | Action::Reach(_) => {
+                Err(Stuck::Host(format!("`{}` is done for each look", action.key())))
+            }
         }
     }
 
     /// The action with its references resolved.
-    fn resolved(&mut self, action: &Action) -> Result<Action, Stuck> {
+    pub(super) fn resolved(&mut self, action: &Action) -> Result<Action, Stuck> {
         let step = spec::Step {
             name: None,
             action: Some(action.clone()),
@@ -160,9 +187,16 @@ impl World<'_> {
         }
     }
 
-    fn look_up(&mut self, name: &str) -> Result<Value, String> {
+    pub(super) fn look_up(&mut self, name: &str) -> Result<Value, String> {
         let unknown = || format!("nothing is known as `${{{name}}}`");
         let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        if let Some(each) = self.each.as_ref().filter(|_| first == "node") {
+            return match rest {
+                "ip" => Ok(json!(each.address)),
+                "name" => Ok(json!(each.name)),
+                _ => Err(unknown()),
+            };
+        }
         if let Some(cluster) = &mut self.cluster
             && first != "run"
         {

@@ -27,6 +27,9 @@ pub(super) use self::serve::Server;
 /// The label of what a run made, with its token as value.
 const LABEL: &str = "plimsoll.dev/run";
 
+/// Paths to the network namespaces of nodes, beside what Kubernetes has.
+pub(super) const NETWORKS: &str = "/plimsoll/v1/networks";
+
 /// From look to look while the harness waits for something of its own.
 const EVERY: Duration = Duration::from_millis(10);
 
@@ -168,6 +171,11 @@ impl Cluster {
         self.server.is_some()
     }
 
+    /// Whether it tells where the networks of its nodes are, as the bundled one may.
+    pub(super) fn tells_networks(&self) -> bool {
+        self.is_own() && matches!(self.client.find(NETWORKS), Ok(Some(_)))
+    }
+
     /// A new look begins: what was read before is not what is there now.
     pub(super) fn look_anew(&mut self) {
         self.read.clear();
@@ -233,6 +241,9 @@ impl Cluster {
         if rest == "uid" {
             return Some(Ok(json!(uid)));
         }
+        if let Some(found) = self.service_reference(first, rest) {
+            return Some(found);
+        }
         self.look_anew();
         let pods = match self.pods(first) {
             Ok(pods) => pods,
@@ -262,6 +273,24 @@ impl Cluster {
         })
     }
 
+    /// What a reference to a service stands for: `${svc.clusterIP}`, `${svc.nodePort}`, `${svc.port.NAME}`.
+    fn service_reference(&mut self, name: &str, rest: &str) -> Option<Result<Value, String>> {
+        let (what, port) = match rest.split_once('.') {
+            Some((what, port)) => (what, Some(port)),
+            None => (rest, None),
+        };
+        if !matches!(what, "clusterIP" | "nodePort" | "port") {
+            return None;
+        }
+        let path = self.made.get(name)?.path();
+        let service = match self.client.find(&path) {
+            Ok(Some(service)) => service,
+            Ok(None) => return Some(Err(format!("{path} is not there"))),
+            Err(error) => return Some(Err(crate::chain(&error))),
+        };
+        Some(of_service(&service, what, port).ok_or_else(|| format!("`{name}` has no {rest}")))
+    }
+
     /// Removes what the case made in a cluster that lives on. Answers what is still there.
     pub(super) fn clean(&mut self, within: Duration) -> Vec<String> {
         if self.is_own() {
@@ -283,6 +312,21 @@ impl Cluster {
         left.extend(remove_namespace(&self.client, &self.namespace, within));
         left
     }
+}
+
+/// A service's address, or one of its ports: the first, or that of a name.
+fn of_service(service: &Value, what: &str, port: Option<&str>) -> Option<Value> {
+    if what == "clusterIP" {
+        // A headless service has `None`.
+        let address = text(service, "/spec/clusterIP");
+        return (address.parse::<std::net::IpAddr>().is_ok() && port.is_none()).then(|| json!(address));
+    }
+    let mut ports = service.pointer("/spec/ports")?.as_array()?.iter();
+    let found = ports.find(|own| port.is_none_or(|name| own["name"] == name))?;
+    found[what]
+        .as_u64()
+        .filter(|number| *number > 0)
+        .map(|number| json!(number))
 }
 
 /// The name of a case's namespace.
@@ -390,6 +434,21 @@ impl World<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_is_referred_to_by_address_and_ports() {
+        let service = json!({"spec": {"clusterIP": "10.96.0.7", "ports": [
+            {"name": "http", "port": 80, "nodePort": 30080},
+            {"name": "metrics", "port": 9090},
+        ]}});
+        assert_eq!(of_service(&service, "clusterIP", None), Some(json!("10.96.0.7")));
+        assert_eq!(of_service(&service, "nodePort", None), Some(json!(30080)));
+        assert_eq!(of_service(&service, "port", Some("metrics")), Some(json!(9090)));
+        assert_eq!(of_service(&service, "nodePort", Some("metrics")), None);
+        let headless = json!({"spec": {"clusterIP": "None"}});
+        assert_eq!(of_service(&headless, "clusterIP", None), None);
+        assert_eq!(of_service(&headless, "port", None), None);
+    }
 
     #[test]
     fn an_owner_is_known_by_its_uid() {

@@ -162,8 +162,8 @@ impl World<'_> {
         for name in &names {
             self.container_evidence(name, &mut kept);
         }
-        let names: Vec<String> = self.host_processes.keys().cloned().collect();
-        for name in &names {
+        let processes: Vec<String> = self.host_processes.keys().cloned().collect();
+        for name in &processes {
             let Some(process) = self.host_processes.get_mut(name) else {
                 continue;
             };
@@ -173,6 +173,19 @@ impl World<'_> {
                 kept.keep(format!("{name}.namespaces"), namespaces(pid));
             } else {
                 kept.keep(format!("{name}.end"), end(false, process.ended(), pid));
+            }
+        }
+        if let Some(seen) = &self.packets {
+            kept.keep("packets".into(), super::packets::table(seen));
+            for name in &names {
+                let init = self.containers.get_mut(name).and_then(|c| c.init.as_mut());
+                if let Some(init) = init
+                    && init.alive()
+                {
+                    for file in ["tcp", "tcp6", "udp", "udp6", "route"] {
+                        kept.file(format!("{name}.net.{file}"), &format!("/proc/{}/net/{file}", init.pid));
+                    }
+                }
             }
         }
         if !self.containers.is_empty() {

@@ -37,7 +37,7 @@ impl World<'_> {
             let mut complete = drawn >= most;
             if !complete && drawn >= sample.count {
                 self.keep(sample, &values, &conditions, plan, false);
-                let seen = self.look(&step.expect);
+                let seen = self.look(None, &step.expect);
                 complete = !judge::wants_more_samples(step.expect.iter().map(|c| &c.value), &seen);
             }
             if complete {

@@ -158,8 +158,11 @@ pub(crate) fn workloads(case: &Case, check: &Check) -> Vec<String> {
             }
         }
     }
-    if names.is_empty() {
-        names.extend(case.spec.workloads.keys().cloned());
+    // Packets have two ends, and the other one is known by an address only.
+    if names.is_empty() || check.subject.is_of_packets() {
+        let others = case.spec.workloads.keys().filter(|name| !names.contains(name));
+        let others: Vec<String> = others.cloned().collect();
+        names.extend(others);
     }
     names
 }
@@ -195,7 +198,12 @@ fn target(step: &Step) -> Option<&str> {
         | Action::Cordon(_)
         | Action::Uncordon(_)
         | Action::Drain(_)
-        | Action::Node(_) => None,
+        | Action::Node(_)
+        | Action::Reach(_) => None,
+        Action::Http(http) => Some(&http.from.value),
+        Action::Dial(dial) => Some(&dial.from.value),
+        Action::Resolve(resolve) => Some(&resolve.from.value),
+        Action::Send(send) => Some(&send.from.value),
         Action::Delete(delete) => Some(&delete.on.value),
         Action::Apply(apply) => Some(&apply.on.value),
         Action::Patch(patch) => Some(&patch.on.value),
@@ -327,7 +335,12 @@ pub(crate) fn of(case: &Case, check: &Check, seen: Option<&Seen>) -> Vec<Concern
         | Subject::Events(_)
         | Subject::Replicas(_)
         | Subject::Ready(_)
-        | Subject::Logs(_) => {}
+        | Subject::Logs(_)
+        | Subject::Endpoints(_) => {}
+        // Whoever sends does so in its network namespace, and is heard in that of others.
+        Subject::Connection(_) | Subject::Responses(_) | Subject::Dns(_) | Subject::Reachability(_) => {
+            all.push(maybe(Object::Namespace(Kind::Network)));
+        }
     }
     if matches!(seen, Some(Seen::Absent { .. }) | None) {
         // What was not there contradicts no request.

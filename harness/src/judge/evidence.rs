@@ -45,6 +45,11 @@ impl Evidence {
         self.faults.push(message);
     }
 
+    /// Whether no part fails and none is at fault so far.
+    pub(super) fn stands(&self) -> bool {
+        self.missed.is_empty() && self.faults.is_empty()
+    }
+
     /// The cause of a failure, as far as the evidence tells.
     pub(super) fn because(&mut self, cause: impl Into<String>) {
         self.because = Some(cause.into());

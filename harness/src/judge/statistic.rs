@@ -8,6 +8,7 @@
 //! the error that the confidence allows among them. What the samples of a container with a CPU quota say, and what they
 //! do not say on a machine that is busy with other things, is in [`evidence`].
 
+pub mod even;
 pub mod evidence;
 pub mod spending;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use record::Seen;
+use record::packets::EndpointSeen;
 use record::pods::{ConditionSeen, ContainerSeen, EndingSeen, EventSeen, FilteredSeen, PodSeen};
 use serde_json::Value;
 use spec::check::{LogsCheck, PlacementCheck};
@@ -31,7 +32,14 @@ pub(super) fn look(check: &Check, world: &mut World<'_>) -> Seen {
             }),
         },
     });
-    seen.unwrap_or_else(|why| Seen::Unmeasured { why })
+    let mut seen = seen.unwrap_or_else(|why| Seen::Unmeasured { why });
+    if let Seen::Endpoints { references, .. } = &mut seen {
+        match world.references_of(check) {
+            Ok(found) => *references = found,
+            Err(what) => return Seen::Absent { what },
+        }
+    }
+    seen
 }
 
 fn of_node(check: &Check, node: &str, cluster: &mut Cluster) -> Result<Seen, String> {
@@ -67,6 +75,7 @@ fn of_workload(check: &Check, name: &str, made: &Made, cluster: &mut Cluster) ->
         Subject::Events(_) => events(name, made, cluster),
         Subject::Replicas(_) => replicas(made, cluster),
         Subject::Logs(want) => logs(want, name, made, cluster),
+        Subject::Endpoints(_) => endpoints(made, cluster),
         other => Err(format!("`{}` cannot be looked at in a cluster", other.key())),
     }
 }
@@ -264,6 +273,46 @@ fn replicas(made: &Made, cluster: &Cluster) -> Result<Seen, String> {
         observed: number("/status/observedGeneration") >= number("/metadata/generation"),
         source: path,
     })
+}
+
+/// The endpoints in all slices of a service, as whoever sends packets to them must read them.
+fn endpoints(made: &Made, cluster: &mut Cluster) -> Result<Seen, String> {
+    let source = format!(
+        "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3D{}",
+        made.namespace, made.name
+    );
+    let slices = cluster.list(&source)?;
+    let mut list = Vec::new();
+    for slice in slices.iter() {
+        let ports: Vec<String> = slice["ports"].as_array().into_iter().flatten().map(port).collect();
+        for one in slice["endpoints"].as_array().into_iter().flatten() {
+            let node = optional(one, "/nodeName").map(|real| cluster.names.of_spec(&real).to_owned());
+            let condition = |pointer: &str| one.pointer(pointer).and_then(Value::as_bool);
+            for address in one["addresses"].as_array().into_iter().flatten() {
+                list.push(EndpointSeen {
+                    address: address.as_str().unwrap_or_default().to_owned(),
+                    ready: condition("/conditions/ready").unwrap_or(true),
+                    terminating: condition("/conditions/terminating").unwrap_or(false),
+                    node: node.clone(),
+                    ports: ports.clone(),
+                });
+            }
+        }
+    }
+    list.sort_by(|a, b| a.address.cmp(&b.address));
+    Ok(Seen::Endpoints {
+        list,
+        references: BTreeMap::new(),
+        source,
+    })
+}
+
+/// A port of a slice in words.
+fn port(port: &Value) -> String {
+    let name = optional(port, "/name").filter(|name| !name.is_empty());
+    let name = name.map(|name| format!("{name}:")).unwrap_or_default();
+    let protocol = optional(port, "/protocol").unwrap_or_else(|| "TCP".into());
+    format!("{name}{}/{protocol}", port["port"])
 }
 
 fn logs(want: &LogsCheck, name: &str, made: &Made, cluster: &mut Cluster) -> Result<Seen, String> {

@@ -127,7 +127,7 @@ fn header(bytes: &[u8]) -> Option<(usize, u16)> {
 }
 
 /// Destinations of `/proc/net/route`, whose numbers stand in the machine's byte order.
-fn routes(text: &str) -> Vec<String> {
+pub(crate) fn routes(text: &str) -> Vec<String> {
     text.lines()
         .skip(1)
         .filter_map(|line| {
@@ -140,7 +140,7 @@ fn routes(text: &str) -> Vec<String> {
 }
 
 /// Sockets of `/proc/net/{tcp,udp}{,6}` in a state: 0A is listening, 07 an unconnected datagram socket.
-fn sockets(text: &str, kind: &str, state: &str) -> Vec<String> {
+pub(crate) fn sockets(text: &str, kind: &str, state: &str) -> Vec<String> {
     text.lines()
         .skip(1)
         .filter_map(|line| {

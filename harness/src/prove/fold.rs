@@ -221,6 +221,11 @@ fn asks_for_presence(case: &Case, id: &str) -> bool {
             | Subject::Ready(_)
             | Subject::Events(_)
             | Subject::Logs(_)
+            | Subject::Connection(_)
+            | Subject::Responses(_)
+            | Subject::Dns(_)
+            | Subject::Endpoints(_)
+            | Subject::Reachability(_)
             | Subject::Statistic(..) => false,
             // That pods or an object are not there is what these see.
             Subject::Placement(_) | Subject::Pod(_) | Subject::Exists(_) => true,

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod budget;
 pub mod event;
+pub mod packets;
 pub mod pods;
 pub mod proof;
 pub mod read;
@@ -21,5 +22,6 @@ pub use read::{ReadError, read};
 pub use seen::Seen;
 pub use verdict::{Tally, Verdict};
 
-/// The version that this crate writes and the newest that it reads. 2: looks at clusters.
-pub const VERSION: u32 = 2;
+/// The version that this crate writes and the newest that it reads. 2: looks at clusters. 3: looks at
+/// packets.
+pub const VERSION: u32 = 3;

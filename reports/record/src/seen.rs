@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::packets::{AnswerSeen, AttemptSeen, EndpointSeen};
 use crate::pods::{EventSeen, FilteredSeen, PodSeen};
 use crate::samples::{Conditions, SamplePlan};
 
@@ -187,6 +188,34 @@ pub enum Seen {
         /// Where it was read.
         source: String,
     },
+    /// What came of connections, requests and datagrams.
+    Attempts {
+        /// In the order in which they were made.
+        list: Vec<AttemptSeen>,
+        /// How many were to be made; fewer were if there was no time for more.
+        wanted: u64,
+        /// What the references of the check stood for.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        references: BTreeMap<String, Value>,
+    },
+    /// What came of questions to name servers.
+    Answers {
+        /// One, or one for each node.
+        list: Vec<AnswerSeen>,
+        /// What the references of the check stood for.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        references: BTreeMap<String, Value>,
+    },
+    /// The endpoints of a service.
+    Endpoints {
+        /// In the order of their addresses.
+        list: Vec<EndpointSeen>,
+        /// What the references of the check stood for.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        references: BTreeMap<String, Value>,
+        /// Where it was read.
+        source: String,
+    },
     /// What was to be looked at is not there: the check fails.
     Absent {
         /// What and why.
@@ -197,6 +226,18 @@ pub enum Seen {
         /// What and why.
         why: String,
     },
+}
+
+impl Seen {
+    /// What the references of the check stood for when it was looked at.
+    pub fn references(&self) -> Option<&BTreeMap<String, Value>> {
+        match self {
+            Self::Attempts { references, .. }
+            | Self::Answers { references, .. }
+            | Self::Endpoints { references, .. } => Some(references),
+            _ => None,
+        }
+    }
 }
 
 /// What the kernel shows of a container's init.

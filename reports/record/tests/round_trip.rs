@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use record::{
     Allowance, CaseHeader, CheckHeader, CheckProof, Depth, Event, FaultEffect, FaultRow, Host, ProofScore, Resolution,
     Seen, SkipBudget, SkipLimit, Standing, SubjectInfo, Tally, Verdict,
+    packets::{AnswerSeen, AttemptSeen, BodySeen, EndpointSeen, RecordSeen},
     pods::{ConditionSeen, ContainerSeen, EventSeen, FilteredSeen, PodSeen},
     samples::{Bandwidth, Conditions, Limited, Open, Pressure, SamplePlan},
     seen::{CgroupValue, KernelState, MountSeen, ProcessSeen},
@@ -52,6 +53,57 @@ fn every_seen() -> Vec<Seen> {
         },
         Seen::Logs {
             texts: [("web-1".to_owned(), "hello\n".to_owned())].into(),
+            source: "GET".into(),
+        },
+        Seen::Attempts {
+            list: vec![
+                AttemptSeen {
+                    from: "client".into(),
+                    to: "http://svc/".into(),
+                    node: Some("a".into()),
+                    address: Some("10.96.0.1:80".into()),
+                    source: Some("10.244.1.2:40000".into()),
+                    outcome: "connected".into(),
+                    errno: None,
+                    micros: 812,
+                    status: Some(200),
+                    body: Some(BodySeen {
+                        hash: "af63dc4c8601ec8c".into(),
+                        length: 1,
+                        text: "a".into(),
+                    }),
+                },
+                AttemptSeen {
+                    outcome: "refused".into(),
+                    errno: Some("ECONNREFUSED".into()),
+                    ..AttemptSeen::default()
+                },
+            ],
+            wanted: 60,
+            references: [("web.podIPs".to_owned(), json!(["10.244.1.2"]))].into(),
+        },
+        Seen::Answers {
+            list: vec![AnswerSeen {
+                outcome: "answered".into(),
+                rcode: Some("NOERROR".into()),
+                records: vec![RecordSeen {
+                    kind: "A".into(),
+                    value: "10.96.0.1".into(),
+                    ttl: 5,
+                }],
+                ..AnswerSeen::default()
+            }],
+            references: BTreeMap::new(),
+        },
+        Seen::Endpoints {
+            list: vec![EndpointSeen {
+                address: "10.244.1.2".into(),
+                ready: true,
+                terminating: true,
+                node: Some("a".into()),
+                ports: vec!["http:80/TCP".into()],
+            }],
+            references: BTreeMap::new(),
             source: "GET".into(),
         },
         Seen::State {

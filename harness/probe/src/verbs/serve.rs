@@ -1,4 +1,4 @@
-//! `serve` and `dial`.
+//! `serve`: answers whoever asks.
 
 use alloc::{
     format,
@@ -14,29 +14,38 @@ use sys::freestanding::{
         fd::OwnedFd,
         io::Errno,
         net::{
-            RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, accept_with, getsockname, recv, recvfrom,
+            RecvFlags, SendFlags, SocketAddrAny, SocketFlags, SocketType, accept_with, getpeername, recv, recvfrom,
             send, sendto,
         },
         system::uname,
     },
 };
 
-use super::resolve;
 use crate::{
     call::{Call, Failure},
-    connection, errno, init, quantity,
+    connection, init, trial,
 };
 
 /// How long a client may take to ask.
 const PATIENCE: u64 = 5_000_000_000;
 
-/// Answers HTTP requests with its host name or a text, and datagrams with themselves.
+/// What HTTP requests are answered with.
+enum Body {
+    Text(String),
+    /// The address of who asks.
+    Peer,
+}
+
+/// Answers HTTP requests with its host name, the address of who asks or a text, and datagrams with themselves. With
+/// `--tell` each that was answered is a line: the other side's view of what a client measures.
 pub(super) fn serve(call: &Call) -> Result<u8, Failure> {
-    call.only(&["port", "body", "udp"])?;
+    call.only(&["port", "body", "udp", "tell"])?;
+    let tells = call.has("tell");
     let port = u16::try_from(call.number("port", 8080)?).map_err(|_| Failure::usage("`--port` is above 65535"))?;
     let body = match call.option("body") {
-        None | Some("hostname") => uname().nodename().to_string_lossy().into_owned(),
-        Some(text) => text.to_string(),
+        None | Some("hostname") => Body::Text(uname().nodename().to_string_lossy().into_owned()),
+        Some("peer") => Body::Peer,
+        Some(text) => Body::Text(text.to_string()),
     };
     let any = |kind| {
         // Also for IPv4, where IPv6 is there.
@@ -45,9 +54,7 @@ pub(super) fn serve(call: &Call) -> Result<u8, Failure> {
             .map_err(Failure::of(format!("listen on port {port}")))
     };
     let server = any(SocketType::STREAM)?;
-    let bound = getsockname(&server)
-        .ok()
-        .and_then(|address| SocketAddr::try_from(address).ok());
+    let bound = trial::own_end(&server);
     let datagrams = if call.has("udp") {
         Some(
             connection::serve(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketType::DGRAM)
@@ -59,6 +66,7 @@ pub(super) fn serve(call: &Call) -> Result<u8, Failure> {
     call.line(|json| {
         json.key("listening").plain_or_null(bound.map(|address| address.port()));
     })?;
+    let (mut requests, mut echoes) = (0, 0);
     loop {
         let mut waiting = Vec::from([PollFd::new(&server, PollFlags::IN)]);
         waiting.extend(datagrams.as_ref().map(|socket| PollFd::new(socket, PollFlags::IN)));
@@ -77,16 +85,44 @@ pub(super) fn serve(call: &Call) -> Result<u8, Failure> {
         );
         if stream && let Ok(client) = accept_with(&server, SocketFlags::CLOEXEC) {
             // A client that goes away is the client's affair.
-            let _answered = answer(&client, &body);
+            if answer(&client, &body).is_ok() {
+                requests += 1;
+                if tells {
+                    tell(call, requests, echoes, peer(&client))?;
+                }
+            }
         }
-        if datagram && let Some(socket) = &datagrams {
-            let _echoed = echo(socket);
+        if datagram
+            && let Some(socket) = &datagrams
+            && let Ok(from) = echo(socket)
+        {
+            echoes += 1;
+            if tells {
+                tell(call, requests, echoes, Some(from))?;
+            }
         }
     }
 }
 
+/// Who is at the other end; an IPv4 address as such, also on a socket for both.
+fn peer(client: &OwnedFd) -> Option<SocketAddr> {
+    let address: SocketAddr = getpeername(client).ok()??.try_into().ok()?;
+    Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
+fn tell(call: &Call, requests: u64, datagrams: u64, peer: Option<SocketAddr>) -> Result<(), Failure> {
+    call.line(|json| {
+        json.key("served").object(|json| {
+            json.key("requests").plain(requests);
+            json.key("datagrams").plain(datagrams);
+            let peer = peer.map(|peer| peer.ip().to_string());
+            json.key("peer").bytes_or_null(peer.as_deref().map(str::as_bytes));
+        });
+    })
+}
+
 /// Reads a request's head and answers it.
-fn answer(client: &OwnedFd, body: &str) -> Result<(), Errno> {
+fn answer(client: &OwnedFd, body: &Body) -> Result<(), Errno> {
     let deadline = clock::monotonic() + PATIENCE;
     let mut head = Vec::new();
     let mut part = [0_u8; 2048];
@@ -96,11 +132,16 @@ fn answer(client: &OwnedFd, body: &str) -> Result<(), Errno> {
             return Err(Errno::TIMEDOUT);
         }
         match recv(client, &mut part, RecvFlags::empty())?.0 {
-            0 => return Ok(()),
+            // Somebody who only wanted to connect.
+            0 => return Err(Errno::NODATA),
             count => head.extend_from_slice(&part[..count]),
         }
     }
-    let text = if head.starts_with(b"HEAD ") { "" } else { body };
+    let body = match body {
+        Body::Text(text) => text.clone(),
+        Body::Peer => peer(client).map_or_else(String::new, |peer| peer.ip().to_string()),
+    };
+    let text = if head.starts_with(b"HEAD ") { "" } else { body.as_str() };
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
         body.len()
@@ -113,49 +154,10 @@ fn answer(client: &OwnedFd, body: &str) -> Result<(), Errno> {
 }
 
 /// Sends one datagram back.
-fn echo(socket: &OwnedFd) -> Result<(), Errno> {
+fn echo(socket: &OwnedFd) -> Result<SocketAddr, Errno> {
     let mut buffer = [0_u8; 2048];
     let (count, _, from) = recvfrom(socket, &mut buffer, RecvFlags::empty())?;
     let from: SocketAddrAny = from.ok_or(Errno::DESTADDRREQ)?;
-    sendto(socket, &buffer[..count], SendFlags::NOSIGNAL, &from).map(drop)
-}
-
-/// Connects, and tells how that ended.
-pub(super) fn dial(call: &Call) -> Result<u8, Failure> {
-    call.only(&["timeout"])?;
-    let target = call.word(0, "HOST:PORT")?;
-    let patience = quantity::nanoseconds(call.option("timeout").unwrap_or("2s"))?;
-    let address = match target.parse() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            let (host, port) = target
-                .rsplit_once(':')
-                .ok_or_else(|| Failure::usage(format!("`{target}` is not HOST:PORT")))?;
-            let port: u16 = port
-                .parse()
-                .map_err(|_| Failure::usage(format!("`{port}` is not a port")))?;
-            resolve::first_address(host).map(|address| SocketAddr::new(address, port))
-        }
-    };
-    let begun = clock::monotonic();
-    let result = address.map(|address| connection::dial(&address, patience).map(drop));
-    let word = match result {
-        None => "unresolved",
-        Some(Ok(())) => "connected",
-        Some(Err(Errno::CONNREFUSED)) => "refused",
-        Some(Err(Errno::TIMEDOUT)) => "timeout",
-        Some(Err(Errno::CONNRESET)) => "reset",
-        Some(Err(Errno::NETUNREACH | Errno::HOSTUNREACH)) => "unreachable",
-        Some(Err(_)) => "error",
-    };
-    let name: Option<String> = result.and_then(Result::err).map(errno::name);
-    call.line(|json| {
-        json.key("target").string(target);
-        json.key("address")
-            .bytes_or_null(address.map(|address| address.to_string()).as_deref().map(str::as_bytes));
-        json.key("connection").string(word);
-        json.key("errno").bytes_or_null(name.as_deref().map(str::as_bytes));
-        json.key("wall_ns").plain(clock::monotonic() - begun);
-    })?;
-    Ok(u8::from(word != "connected"))
+    sendto(socket, &buffer[..count], SendFlags::NOSIGNAL, &from)?;
+    from.try_into()
 }

@@ -6,7 +6,7 @@ use crate::{
     check::cgroup::{self, Unit},
     validate::{
         CONDITION_STATUSES, CONTAINER_STATES, EVENT_TYPES, FILE_KINDS, Field, POD_PHASES, PROCESS_STATES, PROPAGATIONS,
-        Place, QOS_CLASSES, REASONS, STATES, sampled,
+        Place, QOS_CLASSES, RCODES, REASONS, STATES, TRANSPORTS, outcomes, sampled,
     },
 };
 
@@ -199,6 +199,51 @@ pub(super) fn of<'a>(check: &'a Check, step: &Step, place: &Place<'a>) -> Vec<Lo
         }
         Subject::Ready(ready) => add(Some(ready), NUMBER, at, true),
         Subject::Logs(logs) => add(Some(&logs.text), Field::Text, at.key("text"), true),
+        // Of the words that there are, those count that the network decides.
+        Subject::Connection(matcher) => add(Some(matcher), Field::Word(outcomes(step).1), at, true),
+        Subject::Responses(responses) => {
+            add(responses.status.as_ref(), NUMBER, at.key("status"), true);
+            add(responses.failed.as_ref(), NUMBER, at.key("failed"), true);
+            let distinct = responses.distinct_bodies.as_ref();
+            add(distinct, NUMBER, at.key("distinctBodies"), true);
+            add(responses.bodies.as_ref(), Field::List, at.key("bodies"), true);
+            if let Some(latency) = &responses.latency {
+                let at = at.key("latency");
+                for (key, matcher) in [
+                    ("p50", &latency.p50),
+                    ("p95", &latency.p95),
+                    ("p99", &latency.p99),
+                    ("max", &latency.max),
+                ] {
+                    add(matcher.as_ref(), Field::Number(Unit::Duration), at.key(key), true);
+                }
+            }
+        }
+        Subject::Dns(dns) => {
+            add(dns.rcode.as_ref(), Field::Word(RCODES), at.key("rcode"), true);
+            for (key, matcher) in [
+                ("addresses", &dns.addresses),
+                ("names", &dns.names),
+                ("records", &dns.records),
+            ] {
+                add(matcher.as_ref(), Field::List, at.key(key), true);
+            }
+            add(dns.ttl.as_ref(), Field::Number(Unit::Duration), at.key("ttl"), true);
+            add(dns.asked.as_ref(), Field::Text, at.key("asked"), true);
+            add(dns.via.as_ref(), Field::Word(TRANSPORTS), at.key("via"), true);
+        }
+        Subject::Endpoints(endpoints) => {
+            for (key, matcher) in [
+                ("ready", &endpoints.ready),
+                ("notReady", &endpoints.not_ready),
+                ("terminating", &endpoints.terminating),
+                ("nodes", &endpoints.nodes),
+                ("ports", &endpoints.ports),
+            ] {
+                add(matcher.as_ref(), Field::List, at.key(key), true);
+            }
+        }
+        Subject::Reachability(_) => {}
     }
     all
 }

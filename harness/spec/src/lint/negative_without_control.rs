@@ -1,7 +1,12 @@
 //! A check that something is not so, where nothing shows that it could be seen if it were.
 
 use super::{Doubt, Lens, Lint, Seat};
-use crate::{Op, Subject, fault::Fault, validate::is_zero};
+use crate::{
+    Matcher, Op, Subject,
+    check::{Cell, DnsCheck, ResponsesCheck},
+    fault::Fault,
+    validate::{admits_word, is_zero},
+};
 
 pub(super) const LINT: Lint = Lint {
     name: "negative-without-control",
@@ -54,6 +59,7 @@ fn is_negative(seat: &Seat<'_>) -> bool {
         | Subject::Object(_)
         | Subject::Replicas(_)
         | Subject::Logs(_)
+        | Subject::Endpoints(_)
         | Subject::Statistic(..) => seat.looks.iter().all(|look| look.matcher.0.iter().all(negates)),
         Subject::Ready(ready) => is_zero(ready),
         Subject::Exists(exists) => !exists,
@@ -65,7 +71,39 @@ fn is_negative(seat: &Seat<'_>) -> bool {
                 && placement.rejected_by.is_empty()
                 && placement.node.as_ref().is_some_and(|node| node.0.iter().all(negates))
         }
+        Subject::Connection(matcher) => !admits_word(matcher, "connected") && !admits_word(matcher, "sent"),
+        Subject::Responses(responses) => !shows_a_response(responses),
+        Subject::Dns(dns) => !shows_an_answer(dns),
+        Subject::Reachability(table) => {
+            let mut cells = table.0.values().flat_map(|row| row.values());
+            !cells.any(|cell| *cell == Cell::Connected)
+        }
     }
+}
+
+/// Whether it holds only if something came back.
+fn shows_a_response(responses: &ResponsesCheck) -> bool {
+    let counts = responses.distinct_bodies.as_ref().is_some_and(|count| !is_zero(count));
+    let lists = responses.bodies.as_ref().is_some_and(lists_something);
+    let none_failed = responses.failed.as_ref().is_some_and(is_zero);
+    responses.status.is_some()
+        || counts
+        || lists
+        || none_failed
+        || responses.latency.is_some()
+        || responses.spread.is_some()
+}
+
+/// Whether it holds only if a name was found.
+fn shows_an_answer(dns: &DnsCheck) -> bool {
+    let lists = [&dns.addresses, &dns.names, &dns.records];
+    lists.into_iter().flatten().any(lists_something)
+        || dns.ttl.is_some()
+        || dns.rcode.as_ref().is_some_and(|rcode| admits_word(rcode, "NOERROR"))
+}
+
+fn lists_something(list: &Matcher) -> bool {
+    !list.0.iter().all(negates)
 }
 
 fn negates(op: &Op) -> bool {
@@ -105,6 +143,12 @@ fn controls(positive: &Seat<'_>, negative: &Seat<'_>) -> bool {
         | Subject::Events(_)
         | Subject::Logs(_)
         | Subject::Statistic(..) => same_kind,
+        // Whoever sends can be heard at all.
+        Subject::Connection(_) | Subject::Responses(_) | Subject::Reachability(_) => matches!(
+            positive.check.subject,
+            Subject::Connection(_) | Subject::Responses(_) | Subject::Reachability(_)
+        ),
+        Subject::Dns(_) | Subject::Endpoints(_) => same_kind,
         // Something is placed, runs or is there.
         Subject::Placement(_) => same_kind,
         Subject::Object(_) | Subject::Exists(_) | Subject::Pod(_) | Subject::Replicas(_) | Subject::Ready(_) => {

@@ -78,6 +78,11 @@ fn names(op: &Op) -> bool {
     matches!(op, Op::Eq(_) | Op::Ne(_) | Op::OneOf(_))
 }
 
+/// Whether a matcher of words lets this one through.
+pub(crate) fn admits_word(matcher: &Matcher, word: &str) -> bool {
+    matcher.0.iter().all(|op| allows(op, word))
+}
+
 fn allows(op: &Op, word: &str) -> bool {
     match op {
         Op::Eq(value) => plain(value) == word,

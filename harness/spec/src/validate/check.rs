@@ -64,6 +64,11 @@ impl Checker<'_> {
             | Subject::Replicas(_)
             | Subject::Ready(_)
             | Subject::Logs(_) => self.cluster_check(check, place),
+            Subject::Connection(_)
+            | Subject::Responses(_)
+            | Subject::Dns(_)
+            | Subject::Endpoints(_)
+            | Subject::Reachability(_) => self.packets_check(check, step, place),
         }
         self.check_of_target(check, place);
     }
@@ -91,7 +96,9 @@ impl Checker<'_> {
             }
             (None, false) => {}
         }
-        if let Some(on) = &check.on {
+        if check.subject.is_of_packets() {
+            self.viewpoint_packets(check, step, place);
+        } else if let Some(on) = &check.on {
             let extent = place.key("on").extent;
             if is_statistic {
                 let fault = Fault::new(
@@ -133,7 +140,10 @@ impl Checker<'_> {
                 step.action,
                 Some(Action::Exec(_) | Action::Oci(_) | Action::Script(_) | Action::Stop(_) | Action::Signal(_))
                     | Some(Action::Start(_) | Action::HostProcess(_))
-            ) || step.action.as_ref().is_some_and(Action::is_of_cluster);
+            ) || step
+                .action
+                .as_ref()
+                .is_some_and(|action| action.is_of_cluster() && !action.is_look());
             if !own {
                 let fault = Fault::new(place.label(key), format!("`{key}` of what?"));
                 self.fault(fault.hint("it needs `on`: a workload or `host`"));

@@ -75,7 +75,7 @@ impl Checker<'_> {
 
     /// A fault unless the node is declared. Nodes of a cluster that the test does not declare have names that nobody
     /// knows.
-    fn node(&mut self, name: &str, extent: Extent) {
+    pub(super) fn node(&mut self, name: &str, extent: Extent) {
         let nodes = self.nodes();
         if name.contains("${") || nodes.iter().any(|known| known == name) {
             return;
@@ -124,7 +124,7 @@ impl Checker<'_> {
         if self.is_for_cluster() && !action.is_of_cluster() {
             let fault = Fault::new(place.label(key), format!("`{key}` is nothing that a cluster can do"));
             self.fault(fault.hint(
-                "expected start, stop, delete, apply, patch, scale, exec, evict, cordon, uncordon, drain or node",
+                "expected start, stop, delete, apply, patch, scale, exec, evict, cordon, uncordon, drain, node, http, dial, resolve, send or reach",
             ));
         } else if (self.is_for(Target::Runtime) || self.is_for(Target::Host)) && !action.is_of_runtime() {
             let fault = Fault::new(place.label(key), format!("`{key}` is nothing that a runtime can do"));
@@ -139,10 +139,14 @@ impl Checker<'_> {
         if of_cluster && (self.is_for(Target::Runtime) || self.is_for(Target::Host)) {
             let fault = Fault::new(place.label(key), format!("`{key}` is nothing that a runtime has"));
             self.fault(fault.hint("expected `targets: [cluster]`"));
-        } else if self.is_for_cluster() && !of_cluster && !check.subject.is_of_action() {
+        } else if self.is_for_cluster()
+            && !of_cluster
+            && !check.subject.is_of_action()
+            && !check.subject.is_of_packets()
+        {
             let fault = Fault::new(place.label(key), format!("`{key}` cannot be looked at in a cluster"));
             self.fault(fault.hint(
-                "expected placement, pod, object, exists, events, replicas, ready, logs, or exit or output of a command",
+                "expected placement, pod, object, exists, events, replicas, ready, logs, endpoints, what a step sent, or exit or output of a command",
             ));
         } else if self.is_for_cluster() && check.subject.is_of_action() && check.on.is_some() {
             let fault = Fault::new(
@@ -174,7 +178,7 @@ impl Checker<'_> {
     }
 
     /// A fault if no pods come of a workload.
-    fn pods_of(&mut self, name: &str, extent: Extent, key: &str) {
+    pub(super) fn pods_of(&mut self, name: &str, extent: Extent, key: &str) {
         if let Some(manifest) = self.manifest_of(name)
             && !manifest.has_pods()
         {

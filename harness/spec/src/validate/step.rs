@@ -88,6 +88,9 @@ impl Checker<'_> {
                 | Action::Drain(_)
                 | Action::Node(_)),
             ) => self.cluster_action(action, place),
+            Some(
+                action @ (Action::Http(_) | Action::Dial(_) | Action::Resolve(_) | Action::Send(_) | Action::Reach(_)),
+            ) => self.packets(action, step, place),
         }
         self.action_of_target(step, place);
         if let Some(sample) = &step.sample {

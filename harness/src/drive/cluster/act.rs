@@ -106,6 +106,9 @@ impl World<'_> {
             Action::Signal(_) | Action::Oci(_) | Action::HostProcess(_) | Action::Script(_) => Err(Stuck::Host(
                 format!("`{}` is nothing that a cluster can do", action.key()),
             )),
+            Action::Http(_) | Action::Dial(_) | Action::Resolve(_) | Action::Send(_) | Action::Reach(_) => {
+                Err(Stuck::Host(format!("`{}` is done for each look", action.key())))
+            }
         }
     }
 
