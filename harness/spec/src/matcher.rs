@@ -362,8 +362,8 @@ impl JsonSchema for Matcher {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let operators = generator.subschema_for::<Operators>();
         schemars::json_schema!({
-            "description": "A scalar means equals; a map means operators.",
-            "anyOf": [{"type": ["string", "number", "boolean"]}, operators],
+            "description": "A scalar means equals, null that there is none; a map means operators.",
+            "anyOf": [{"type": ["string", "number", "boolean", "null"]}, operators],
         })
     }
 }
