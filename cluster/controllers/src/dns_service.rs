@@ -34,13 +34,7 @@ impl Reconcile for DnsService {
     }
 
     fn keys(&mut self, _: &World, change: &Change) -> Vec<()> {
-        let ours = |one: &Value| meta::namespace(one) == NAMESPACE && meta::name(one) == NAME;
-        change
-            .object()
-            .filter(|one| ours(one))
-            .map(|_| ())
-            .into_iter()
-            .collect()
+        standing::keys(change, NAMESPACE, NAME)
     }
 
     fn first(&self) -> Vec<()> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use objects::{Kind, Status, meta};
+use objects::{Kind, Status};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -32,13 +32,7 @@ impl Reconcile for KubernetesService {
     }
 
     fn keys(&mut self, _: &World, change: &Change) -> Vec<()> {
-        let ours = |one: &Value| meta::namespace(one) == NAMESPACE && meta::name(one) == NAME;
-        change
-            .object()
-            .filter(|one| ours(one))
-            .map(|_| ())
-            .into_iter()
-            .collect()
+        standing::keys(change, NAMESPACE, NAME)
     }
 
     fn first(&self) -> Vec<()> {

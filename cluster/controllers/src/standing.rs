@@ -6,6 +6,15 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::kinds::{ENDPOINT_SLICE, SERVICE};
+use crate::world::{Change, Object};
+
+/// The one key of a controller that looks after a Service, if a change was of the Service or of its slice of the same name.
+pub(crate) fn keys(change: &Change, namespace: &str, name: &str) -> Vec<()> {
+    match change.object() {
+        Some(one) if meta::namespace(one) == namespace && meta::name(one) == name => vec![()],
+        _ => Vec::new(),
+    }
+}
 
 /// Makes a Service if it is not there. Whatever else became of it is left alone.
 pub(crate) fn service(cluster: &Cluster, wanted: Value) -> Result<(), Status> {
@@ -27,7 +36,7 @@ pub(crate) fn slice(cluster: &Cluster, wanted: Value) -> Result<(), Status> {
     })
 }
 
-fn find(cluster: &Cluster, kind: &'static Kind, wanted: &Value) -> Option<crate::world::Object> {
+fn find(cluster: &Cluster, kind: &'static Kind, wanted: &Value) -> Option<Object> {
     cluster.world.get(kind, meta::namespace(wanted), meta::name(wanted))
 }
 
