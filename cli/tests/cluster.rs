@@ -284,14 +284,20 @@ fn a_cluster_that_was_killed_leaves_what_gc_removes() {
         let left: String = procs.collect();
         if left.is_empty() { Ok(()) } else { Err(left) }
     });
+    let gc = gc(&cluster);
+    assert_eq!(groups(&token), Vec::<PathBuf>::new(), "{}", told(&gc));
+    assert!(!cluster.directory().exists());
+}
+
+/// `plimsoll gc` where the cluster was.
+fn gc(cluster: &Cluster) -> Output {
     let gc = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
         .current_dir(cluster.dir.path())
         .arg("gc")
         .output()
         .unwrap();
     assert!(gc.status.success(), "{}", told(&gc));
-    assert_eq!(groups(&token), Vec::<PathBuf>::new(), "{}", told(&gc));
-    assert!(!cluster.directory().exists());
+    gc
 }
 
 #[test]
@@ -412,6 +418,128 @@ fn kubectl_runs_pods_reads_them_scales_and_drains() {
             let pods = cluster.ask(&kubectl, &["get", "pods", "--no-headers"]);
             if pods.contains("site") { Err(pods) } else { Ok(()) }
         });
+    }
+}
+
+/// kubectl of Debian, if it is the one that is installed, or is installed beside another as `kubectl.1.20`.
+fn kubectl_of_debian() -> Option<String> {
+    let is_it = |program: &str| {
+        Command::new(program)
+            .args(["version", "--client"])
+            .stdin(Stdio::null())
+            .output()
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("GitVersion:\"v1.20."))
+    };
+    ["kubectl.1.20", "kubectl"]
+        .iter()
+        .find(|program| is_it(program))
+        .map(|program| (*program).to_owned())
+}
+
+#[test]
+fn kubectl_of_any_age_creates_changes_tries_and_follows() {
+    let old = kubectl_of_debian();
+    if old.is_none() {
+        eprintln!("skipped: no kubectl 1.20 is installed");
+    }
+    for kubectl in old.into_iter().chain(kubectls()) {
+        let Some(cluster) = Cluster::up(&["--nodes", "2"]) else {
+            return;
+        };
+        let ask = |arguments: &[&str]| cluster.ask(&kubectl, arguments);
+        let said = |arguments: &[&str], words: &str| {
+            let text = ask(arguments);
+            assert!(text.contains(words), "{kubectl} {arguments:?}: {text}");
+        };
+        said(&["get", "nodes", "-o", "wide"], "plimsoll-oci://");
+        said(&["create", "namespace", "a"], "created");
+        said(&["create", "configmap", "map", "--from-literal=a=b"], "created");
+        said(
+            &["create", "secret", "generic", "secret", "--from-literal=a=b"],
+            "created",
+        );
+        said(&["create", "serviceaccount", "account"], "created");
+        said(&["create", "quota", "quota", "--hard=pods=50"], "created");
+
+        cluster.apply(&kubectl, DEPLOYMENT);
+        ask(&["rollout", "status", "deployment/site", "--timeout=20s"]);
+        said(&["describe", "pod", "-l", "app=site"], "Created container");
+        let second = r#"{"spec": {"template": {"metadata": {"labels": {"round": "2"}}}}}"#;
+        said(&["patch", "deployment/site", "-p", second], "patched");
+        ask(&["rollout", "status", "deployment/site", "--timeout=20s"]);
+        said(&["rollout", "history", "deployment/site"], "2 ");
+        said(&["rollout", "undo", "deployment/site"], "rolled back");
+        ask(&["rollout", "status", "deployment/site", "--timeout=20s"]);
+
+        cluster.apply(&kubectl, POD);
+        ask(&["wait", "--for=condition=Ready", "pod/web", "--timeout=20s"]);
+        let manifest = cluster.dir.path().join("manifest.yaml");
+        let manifest = manifest.to_str().unwrap();
+        fs::write(manifest, POD.replace("app: web", "app: shop")).unwrap();
+        let different = cluster.kubectl(&kubectl, &["diff", "-f", manifest]);
+        assert_eq!(different.status.code(), Some(1), "{}", told(&different));
+        assert!(told(&different).contains("+    app: shop"), "{}", told(&different));
+        said(&["apply", "--dry-run=server", "-f", manifest], "(server dry run)");
+        said(&["get", "pods", "-l", "app=web", "-o", "name"], "pod/web");
+        said(&["apply", "-f", manifest], "configured");
+        said(&["get", "pods", "-l", "app=shop", "-o", "name"], "pod/web");
+        let edited = Command::new(&kubectl)
+            .args(["edit", "pod/web"])
+            .env("KUBECONFIG", cluster.kubeconfig())
+            .env("HOME", cluster.dir.path())
+            .env("EDITOR", "sed -i 's/app: shop/app: stall/'")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(edited.status.success(), "{}", told(&edited));
+        said(&["get", "pods", "-l", "app=stall", "-o", "name"], "pod/web");
+        said(&["label", "pod/web", "more=yes"], "labeled");
+        said(&["annotate", "pod/web", "more=yes"], "annotated");
+        said(&["taint", "node", "node-1", "a=b:NoSchedule"], "tainted");
+        said(&["taint", "node", "node-1", "a-"], "untainted");
+        said(&["cordon", "node-1"], "cordoned");
+        said(&["uncordon", "node-1"], "uncordoned");
+
+        let mut watch = Command::new(&kubectl)
+            .args(["get", "pods", "-w", "--output-watch-events", "--no-headers"])
+            .env("KUBECONFIG", cluster.kubeconfig())
+            .env("HOME", cluster.dir.path())
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(cluster.dir.path().join("watched")).unwrap())
+            .spawn()
+            .unwrap();
+        let watched = || fs::read_to_string(cluster.dir.path().join("watched")).unwrap();
+        eventually("the watch tells what is there", || {
+            if watched().contains("web") {
+                Ok(())
+            } else {
+                Err(watched())
+            }
+        });
+        ask(&["delete", "pod", "web", "--timeout=20s"]);
+        eventually("the watch tells that it went", || {
+            let gone = |line: &str| line.contains("DELETED") && line.contains("web");
+            if watched().lines().any(gone) {
+                Ok(())
+            } else {
+                Err(watched())
+            }
+        });
+        watch.kill().unwrap();
+        watch.wait().unwrap();
+
+        let slow = GREETER.replace("args: [hello]", "args: [sleep, \"1\"]");
+        cluster.apply(&kubectl, &slow);
+        ask(&["wait", "--for=condition=Ready", "pod/greeter", "--timeout=20s"]);
+        ask(&["logs", "-f", "greeter"]);
+        eventually("it has ended well", || {
+            let phase = ask(&["get", "pod", "greeter", "-o", "jsonpath={.status.phase}"]);
+            if phase == "Succeeded" { Ok(()) } else { Err(phase) }
+        });
+        // One more than the budget wants, so that one may go.
+        said(&["scale", "deployment/site", "--replicas=3"], "scaled");
+        ask(&["rollout", "status", "deployment/site", "--timeout=20s"]);
+        ask(&["drain", "node-0", "--force", "--ignore-daemonsets", "--timeout=30s"]);
     }
 }
 
@@ -606,11 +734,6 @@ fn what_a_killed_run_left_in_a_cluster_is_collected() {
     });
     run.kill().unwrap();
     run.wait().unwrap();
-    let gc = Command::new(env!("CARGO_BIN_EXE_plimsoll"))
-        .current_dir(cluster.dir.path())
-        .arg("gc")
-        .output()
-        .unwrap();
-    assert!(gc.status.success(), "{}", told(&gc));
+    let gc = gc(&cluster);
     assert_eq!(namespaces(&cluster), Vec::<String>::new(), "{}", told(&gc));
 }

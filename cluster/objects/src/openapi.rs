@@ -4,6 +4,7 @@
 //! merged (`apply`), and what fields there are (`explain`). Everything in them serves one of these.
 //! See <https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-v3>.
 
+pub mod v2;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,20 +17,12 @@ use crate::{
     schema::{self, Field, List, Message, Shape, Strategy, Type},
 };
 
-/// Content type of [`v2_empty`]: with `@` in place of the dot, as Kubernetes writes it, clients in Go cannot parse it.
-pub const V2_CONTENT_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
 const PATCHES: [&str; 4] = [
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 ];
-
-/// The version 2 document: no bytes are a valid message without a field, with which every kubectl is content.
-pub fn v2_empty() -> (&'static str, &'static [u8]) {
-    (V2_CONTENT_TYPE, b"")
-}
 
 /// Where the document of each group and version is. The address changes when the document may have changed.
 pub fn v3_index() -> Value {

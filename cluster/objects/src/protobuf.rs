@@ -6,7 +6,7 @@
 
 #[cfg(test)]
 mod encode;
-mod wire;
+pub(crate) mod wire;
 
 use std::time::{Duration, SystemTime};
 

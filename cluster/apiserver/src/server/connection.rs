@@ -184,10 +184,7 @@ impl Asked<'_> {
             Target::Groups => discovered(false, discovery::all_groups),
             Target::Group(group) => answer::json(200, &discovery::group(group)),
             Target::GroupVersion(group, version) => answer::json(200, &discovery::resources(group, version)),
-            Target::OpenApiV2 => {
-                let (media, document) = openapi::v2_empty();
-                answer::bytes(200, media, document)
-            }
+            Target::OpenApiV2 => answer::bytes(200, openapi::v2::CONTENT_TYPE, openapi::v2::document()),
             Target::OpenApiV3(None) => answer::json(200, &openapi::v3_index()),
             Target::OpenApiV3(Some((group, version))) => {
                 answer::json(200, &openapi::v3(group, version).ok_or_else(absent)?)

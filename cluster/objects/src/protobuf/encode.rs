@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
 use super::MAGIC;
+use super::wire::{bytes, tagged};
 use crate::schema::{self, Field, Message, Shape, Type, Wire};
 
 pub(super) fn envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
@@ -75,27 +76,4 @@ fn value(number: u32, field: &Field, value: &Value) -> Vec<u8> {
         },
         Type::Message(id) => bytes(number, &message(id.message(), value)),
     }
-}
-
-fn tagged(number: u32, value: u64) -> Vec<u8> {
-    [varint(u64::from(number) << 3), varint(value)].concat()
-}
-
-fn bytes(number: u32, bytes: &[u8]) -> Vec<u8> {
-    [
-        varint(u64::from(number) << 3 | 2),
-        varint(bytes.len() as u64),
-        bytes.to_vec(),
-    ]
-    .concat()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
 }

@@ -4,24 +4,46 @@ use super::ProtobufError;
 
 /// What a field holds, before it is known what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word<'a> {
+pub(crate) enum Word<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     /// Eight or four bytes: no message of the table has such a field.
     Fixed,
 }
 
-pub(super) struct Reader<'a> {
+/// A field with a number.
+#[cfg(test)]
+pub(super) fn tagged(number: u32, value: u64) -> Vec<u8> {
+    [varint(u64::from(number) << 3), varint(value)].concat()
+}
+
+/// A field with bytes: text, or a message.
+pub(crate) fn bytes(number: u32, bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len() as u64;
+    [varint(u64::from(number) << 3 | 2), varint(length), bytes.to_vec()].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value > 0x7f {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// The next field; nothing at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Word<'a>)>, ProtobufError> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, Word<'a>)>, ProtobufError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
