@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::command::{self, CommandError};
-use crate::tidy;
+use crate::{schema, tidy};
 
 /// Why something could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,11 @@ pub(crate) fn stage(workspace: &Path) -> Result<ExitCode, Error> {
         "documentation",
         command::exit_code(documentation.env("RUSTDOCFLAGS", "-D warnings"))? == 0,
     );
-    part("schema", schema_is_current(workspace));
+    let faults = schema::faults(workspace);
+    for fault in &faults {
+        println!("{fault}");
+    }
+    part("schema", faults.is_empty());
     if command::find("cargo-deny").is_some() || in_cargo_home("cargo-deny") {
         part("dependencies", command::exit_code(&mut cargo(&["deny", "check"]))? == 0);
     } else {
@@ -70,20 +74,6 @@ pub(crate) fn stage(workspace: &Path) -> Result<ExitCode, Error> {
     }
     println!("check: failed: {}", failed.join(", "));
     Ok(ExitCode::FAILURE)
-}
-
-/// Whether the committed schema is what the types say today.
-fn schema_is_current(workspace: &Path) -> bool {
-    let current = fs_err::read_to_string(workspace.join(spec::schema::PATH));
-    match current {
-        Ok(text) if text == spec::schema::text() => return true,
-        Ok(_) => println!(
-            "{} is not what the types say: `cargo run -- schema` does",
-            spec::schema::PATH
-        ),
-        Err(error) => println!("{error}"),
-    }
-    false
 }
 
 fn in_cargo_home(program: &str) -> bool {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::command;
-use crate::release;
+use crate::executable::{self, Profile};
 use crate::root::Error;
 
 /// Words for the program.
@@ -18,8 +18,8 @@ pub(crate) struct Options {
 
 /// Builds plimsoll and the program, and runs it.
 pub(crate) fn stage(workspace: &Path, options: &Options) -> Result<ExitCode, Error> {
-    let plimsoll = release::build(workspace, "plimsoll", "plimsoll")?;
-    let program = release::build(workspace, "benches", "false-alarms")?;
+    let plimsoll = executable::build(workspace, Profile::Release, None, "plimsoll")?;
+    let program = executable::build(workspace, Profile::Release, Some("benches"), "false-alarms")?;
     let mut run = Command::new(program);
     run.current_dir(workspace)
         .arg("--plimsoll")

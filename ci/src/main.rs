@@ -7,10 +7,11 @@
 
 mod check;
 mod command;
+mod executable;
 mod false_alarms;
 mod oracle;
-mod release;
 mod root;
+mod schema;
 mod soak;
 mod tidy;
 mod vm;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::command;
-use crate::release;
+use crate::executable::{self, Profile};
 use crate::root::Error;
 
 /// The runtimes that are asked, where they are installed.
@@ -23,7 +23,7 @@ pub(crate) struct Options {
 
 /// Ends with the first exit code that is not 0.
 pub(crate) fn stage(workspace: &Path, options: &Options) -> Result<ExitCode, Error> {
-    let plimsoll = release::build(workspace, "plimsoll", "plimsoll")?;
+    let plimsoll = executable::build(workspace, Profile::Dev, None, "plimsoll")?;
     let mut worst = 0;
     for name in REFERENCES {
         if command::find(name).is_none() {

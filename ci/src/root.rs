@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::command::{self, CommandError};
-use crate::release;
+use crate::executable::{self, Profile};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Options {
 pub(crate) enum Error {
     /// No executable.
     #[error("failed to build plimsoll")]
-    Build(#[from] release::Error),
+    Build(#[from] executable::Error),
     /// It did not start.
     #[error(transparent)]
     Run(#[from] CommandError),
@@ -27,7 +27,7 @@ pub(crate) enum Error {
 
 /// Ends with the exit code of the run: known failures are listed in the specs, an unexpected pass is told there too.
 pub(crate) fn stage(workspace: &Path, options: &Options) -> Result<ExitCode, Error> {
-    let plimsoll = release::build(workspace, "plimsoll", "plimsoll")?;
+    let plimsoll = executable::build(workspace, Profile::Dev, None, "plimsoll")?;
     let mut run = Command::new(plimsoll);
     run.current_dir(workspace).arg("run");
     if options.arguments.is_empty() {

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use record::{Event, Verdict};
 
 use crate::command::{self, CommandError};
-use crate::release;
+use crate::executable::{self, Profile};
 
 /// What to run, and how often.
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) struct Options {
 pub(crate) enum Error {
     /// No executable.
     #[error("failed to build plimsoll")]
-    Build(#[from] release::Error),
+    Build(#[from] executable::Error),
     /// It did not start.
     #[error(transparent)]
     Run(#[from] CommandError),
@@ -76,7 +76,7 @@ struct Alarm {
 
 /// Ends with 1 if there was any alarm.
 pub(crate) fn stage(workspace: &Path, options: &Options) -> Result<ExitCode, Error> {
-    let plimsoll = release::build(workspace, "plimsoll", "plimsoll")?;
+    let plimsoll = executable::build(workspace, Profile::Release, None, "plimsoll")?;
     let mut subjects = options.subjects.clone();
     if subjects.is_empty() {
         subjects.push("bundled".into());

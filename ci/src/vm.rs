@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::command::{self, CommandError};
-use crate::release;
+use crate::executable::{self, Profile};
 
 use accelerator::Accelerator;
 
@@ -64,7 +64,7 @@ pub(crate) enum Error {
     Unavailable(String),
     /// No executable.
     #[error("failed to build what runs in the machine")]
-    Build(#[from] release::Error),
+    Build(#[from] executable::Error),
     /// A program failed.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -115,13 +115,13 @@ fn judge(workspace: &Path, options: &Options) -> Result<u8, Error> {
     let folder = target.as_std_path().join("vm");
     fs_err::create_dir_all(&folder).map_err(Error::Make)?;
     let kernel = kernel::get(&folder)?;
-    let executable = |package: &str, name: &str| match &options.built {
+    let built = |name: &str| match &options.built {
         Some(folder) => Ok(folder.join(name)),
-        None => release::build(workspace, package, name),
+        None => executable::build(workspace, Profile::Dev, None, name),
     };
-    let plimsoll = executable("plimsoll", "plimsoll")?;
-    let stage1 = executable("guest", "stage1")?;
-    let stage2 = executable("guest", "stage2")?;
+    let plimsoll = built("plimsoll")?;
+    let stage1 = built("stage1")?;
+    let stage2 = built("stage2")?;
 
     let machine = qemu::Machine {
         kernel: kernel.image.clone(),

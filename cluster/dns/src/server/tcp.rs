@@ -34,14 +34,14 @@ pub(super) async fn serve(names: Names, listener: TcpListener) {
         let names = names.clone();
         open.spawn(async move {
             // A client that went, or that says what is no query, has had its answer.
-            let _over = converse(&names, stream).await.is_err();
+            let _over = converse(&names, stream, IDLE).await.is_err();
             drop(place);
         });
     }
 }
 
-/// Answers one query after the other, until the client ends or is silent.
-async fn converse(names: &Names, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+/// Answers one query after the other, until the client ends or is silent for `idle`.
+async fn converse(names: &Names, mut stream: impl AsyncRead + AsyncWrite + Unpin, idle: Duration) -> io::Result<()> {
     let mut query = Vec::new();
     loop {
         let read = async {
@@ -49,7 +49,7 @@ async fn converse(names: &Names, mut stream: impl AsyncRead + AsyncWrite + Unpin
             query.resize(length.into(), 0);
             stream.read_exact(&mut query).await
         };
-        tokio::time::timeout(IDLE, read).await??;
+        tokio::time::timeout(idle, read).await??;
         let answer = match (reply(names, &query, Over::Tcp), names.upstream()) {
             (Reply::Packet(answer), _) => answer,
             (Reply::Forward(forward), Some(upstream)) => forwarded(upstream.as_ref(), query.clone(), forward).await,
@@ -61,7 +61,7 @@ async fn converse(names: &Names, mut stream: impl AsyncRead + AsyncWrite + Unpin
             .to_be_bytes()
             .to_vec();
         packet.extend(answer);
-        tokio::time::timeout(IDLE, stream.write_all(&packet)).await??;
+        tokio::time::timeout(idle, stream.write_all(&packet)).await??;
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     async fn several_queries_at_once_are_answered_one_after_the_other() {
         let (client, server) = tokio::io::duplex(64);
         let names = names(None);
-        let serve = tokio::spawn(async move { converse(&names, server).await });
+        let serve = tokio::spawn(async move { converse(&names, server, IDLE).await });
         let first = framed(&query(1, "dns-version.cluster.local."));
         let second = framed(&query(2, "example.com."));
         let (mut reads, mut writes) = tokio::io::split(client);
@@ -122,11 +122,11 @@ mod tests {
         assert!(serve.await.unwrap().is_err(), "the end of the client is the end");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_client_that_is_silent_is_left() {
         let (mut client, server) = tokio::io::duplex(64);
         let names = names(None);
-        let serve = tokio::spawn(async move { converse(&names, server).await });
+        let serve = tokio::spawn(async move { converse(&names, server, Duration::from_millis(50)).await });
         client.write_all(&[0, 40, 1, 2]).await.unwrap();
         assert_eq!(client.read(&mut [0; 8]).await.unwrap(), 0);
         assert_eq!(serve.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -136,7 +136,7 @@ mod tests {
     async fn what_is_no_query_ends_the_conversation() {
         let (mut client, server) = tokio::io::duplex(64);
         client.write_all(&framed(&[1, 2, 3])).await.unwrap();
-        converse(&names(None), server).await.unwrap();
+        converse(&names(None), server, IDLE).await.unwrap();
     }
 
     /// Knows no name but says so at length; not at all where the name begins with `s`.
@@ -159,7 +159,7 @@ mod tests {
     async fn an_upstream_is_asked_for_what_is_not_the_clusters() {
         let (mut client, server) = tokio::io::duplex(4096);
         let names = names(Some(Arc::new(Elsewhere)));
-        let _serve = tokio::spawn(async move { converse(&names, server).await });
+        let _serve = tokio::spawn(async move { converse(&names, server, IDLE).await });
         for (name, code) in [
             ("example.com.", ResponseCode::NXDomain),
             ("silent.example.com.", ResponseCode::ServFail),

@@ -1,4 +1,4 @@
-//! Executables of the workspace, built for release.
+//! Executables of the workspace.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,10 +22,31 @@ pub(crate) enum Error {
     Missing(String),
 }
 
-/// Builds an executable of a package; where it is.
-pub(crate) fn build(workspace: &Path, package: &str, executable: &str) -> Result<PathBuf, Error> {
+/// How it is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As the tests are, so that nothing is built for it that they have not built: for verdicts.
+    Dev,
+    /// For measuring.
+    Release,
+}
+
+/// Builds an executable; where it is. One of the packages that cargo takes without being told is not asked for by its
+/// package: for a selection cargo would choose other features of dependencies than for `cargo test`, and build these again.
+pub(crate) fn build(
+    workspace: &Path,
+    profile: Profile,
+    package: Option<&str>,
+    executable: &str,
+) -> Result<PathBuf, Error> {
     let mut cargo = command::cargo(workspace);
-    cargo.args(["build", "--release", "--package", package, "--bin", executable]);
+    cargo.args(["build", "--bin", executable]);
+    if let Some(package) = package {
+        cargo.args(["--package", package]);
+    }
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
     cargo
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit());
