@@ -494,7 +494,7 @@ fn kubectl_of_any_age_creates_changes_tries_and_follows() {
         assert!(edited.status.success(), "{}", told(&edited));
         said(&["get", "pods", "-l", "app=stall", "-o", "name"], "pod/web");
         said(&["label", "pod/web", "more=yes"], "labeled");
-        said(&["annotate", "pod/web", "more=yes"], "annotated");
+        said(&["annotate", "pod/web", "more=yes"], "annotate");
         said(&["taint", "node", "node-1", "a=b:NoSchedule"], "tainted");
         said(&["taint", "node", "node-1", "a-"], "untainted");
         said(&["cordon", "node-1"], "cordoned");
