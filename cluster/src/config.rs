@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, NodeConfig, faults};
+use crate::{Error, NetworkMode, NodeConfig, faults};
 
 /// The configuration of a cluster, as a file or a spec has it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ use crate::{Error, NodeConfig, faults};
 pub struct Config {
     /// The nodes.
     pub nodes: Vec<NodeConfig>,
+    /// How pods and nodes are connected.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub network: NetworkMode,
     /// What choices among equals depend on.
     pub seed: u64,
     /// Command line of the OCI runtime; the bundled one unless told.
@@ -24,6 +27,10 @@ pub struct Config {
     /// Names of faults that are there from the start.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub faults: BTreeSet<String>,
+}
+
+fn is_usual(network: &NetworkMode) -> bool {
+    *network == NetworkMode::default()
 }
 
 /// Whether a cluster can be made of it.

@@ -261,7 +261,7 @@ async fn surroundings(config: &Config, own: &Path) -> Result<Surroundings, Error
     Ok(Surroundings {
         cgroup: PathBuf::from(cgroup::GROUP),
         runtime: config.runtime.clone().unwrap_or_else(bundled),
-        underlay: Arc::new(Underlay::create().await.map_err(Error::Network)?),
+        underlay: Arc::new(Underlay::create(config.network).await.map_err(Error::Network)?),
         images: Arc::new(Images::new(directory.join("images"))),
         faults: config.faults.clone(),
         directory,

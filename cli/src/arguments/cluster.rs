@@ -82,6 +82,12 @@ pub(crate) struct Up {
     /// Nodes and more from a file, JSON or YAML; `docs/cluster.md` lists its fields.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// How pods are connected with their node (ptp unless told).
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) pod_network: Option<PodNetwork>,
+    /// How nodes lead to pods of other nodes (host-gw unless told).
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) routes: Option<Routes>,
     /// Keep the cluster's objects and identity in this directory: after a crash, or `down`, the next `up` goes on there.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
@@ -94,6 +100,24 @@ pub(crate) struct Up {
     /// Break the cluster in this way; `plimsoll cluster faults` lists them; may be repeated.
     #[arg(long = "fault", value_name = "NAME")]
     pub(crate) faults: Vec<String>,
+}
+
+/// How pods are connected with their node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PodNetwork {
+    /// Each by a wire of its own, over which all it sends is routed.
+    Ptp,
+    /// By a bridge of the node.
+    Bridge,
+}
+
+/// How nodes lead to pods of other nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Routes {
+    /// By plain routes.
+    HostGw,
+    /// In datagrams between the nodes.
+    Vxlan,
 }
 
 /// How something is told.

@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 
 /// Of the wire itself; the nodes' gateway to everything else.
 pub(crate) const WIRE: Ipv4Addr = Ipv4Addr::new(172, 30, 255, 254);
+/// The longest packet on it.
+pub(crate) const WIRE_MTU: u32 = 1500;
 /// Bits of the nodes' network.
 pub(crate) const WIRE_PREFIX: u8 = 16;
 /// What pods take for their gateway. It is nobody's.
@@ -77,6 +79,12 @@ impl Subnet {
 }
 
 impl Subnet {
+    /// Whether an address is one of it.
+    pub(crate) fn has(self, address: Ipv4Addr) -> bool {
+        let bits = |address: Ipv4Addr| u32::from(address).checked_shr(32 - u32::from(self.prefix)).unwrap_or(0);
+        bits(address) == bits(self.base)
+    }
+
     /// Where those are for which that is too small: 4096 addresses of 10.128.0.0/10.
     pub(crate) fn of_more_pods(number: u16) -> Self {
         let base = u32::from(Ipv4Addr::new(10, 128, 0, 0)) + (u32::from(number & 0x3ff) << 12);

@@ -40,7 +40,7 @@ pub use cgroup::CgroupError;
 pub use config::{NodeConfig, Surroundings, Taint};
 pub use fault::FAULTS;
 pub use image_store::Images;
-pub use network::{NetworkError, Underlay};
+pub use network::{NetworkError, NetworkMode, PodMode, RouteMode, Underlay};
 pub use node::{Node, NodeError};
 pub use resolv::NAME_SERVER;
 pub use simulated::Simulated;

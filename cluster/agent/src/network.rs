@@ -1,17 +1,22 @@
-//! The network: a wire between nodes, a namespace for each node, a routed pair of interfaces for each pod.
+//! The network: a wire between nodes, a namespace for each node, a pair of interfaces for each pod.
 //!
-//! Pods are not on a bridge: each has a /32 address and reaches everything through its node, by a gateway address that
-//! exists nowhere and whose hardware address it knows. Nodes know by plain routes behind which node which pods are.
+//! Unless told otherwise ([`NetworkMode`]) pods are not on a bridge: each has a /32 address and reaches everything through its
+//! node, by a gateway address that exists nowhere and whose hardware address it knows. Nodes know by plain routes behind which
+//! node which pods are.
 
 mod bandwidth;
+mod bridge;
 mod host_ports;
 #[cfg(test)]
 pub(crate) mod lab;
 mod listen;
+mod mode;
+mod vxlan;
 
 pub(crate) use bandwidth::Bandwidth;
 pub(crate) use host_ports::HostPort;
 use host_ports::HostPorts;
+pub use mode::{NetworkMode, PodMode, RouteMode};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -25,7 +30,7 @@ use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, RouteMessage
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use tokio::net::TcpSocket;
 
-use crate::address::{GATEWAY, Pool, Subnet, WIRE, WIRE_PREFIX};
+use crate::address::{GATEWAY, Pool, Subnet, WIRE, WIRE_MTU, WIRE_PREFIX};
 use crate::config::NodeConfig;
 use crate::namespace::{Namespace, Room};
 
@@ -131,16 +136,17 @@ async fn parameters(room: &Room, all: Vec<(String, &'static str)>) -> Result<(),
 pub struct Underlay {
     room: Room,
     links: Handle,
+    mode: NetworkMode,
     nodes: tokio::sync::Mutex<BTreeMap<u16, Handle>>,
     next: Mutex<u16>,
 }
 
 impl Underlay {
-    /// Makes the wire. It is gone when the last owner is.
+    /// Makes the wire, to which nodes and their pods will be connected in that way. It is gone when the last owner is.
     ///
     /// # Errors
     /// [`NetworkError`], for want of privilege most of the time.
-    pub async fn create() -> Result<Self, NetworkError> {
+    pub async fn create(mode: NetworkMode) -> Result<Self, NetworkError> {
         let (room, links) = room_with_links("wire").await?;
         let bridge = LinkBridge::new("wire").index(FIRST).up().build();
         links
@@ -155,6 +161,7 @@ impl Underlay {
         Ok(Self {
             room,
             links,
+            mode,
             nodes: tokio::sync::Mutex::default(),
             next: Mutex::new(0),
         })
@@ -214,18 +221,18 @@ async fn route(links: &Handle, to: Subnet, index: u32, by: Option<Ipv4Addr>) -> 
     add.execute().await.map_err(link(format!("add the route to {to}")))
 }
 
-/// Both ends of a pair in one request: each with its name, the far one in `there` as its interface 2.
-fn pair(index: Option<u32>, name: &str, mac: Option<[u8; 6]>, far: &str, there: &Namespace) -> LinkMessage {
+/// Both ends of a pair in one request: each with its name, the far one in `there` as its interface 2. `mtu` is the longest
+/// packet that either sends.
+fn pair(index: u32, name: &str, mac: Option<[u8; 6]>, far: &str, there: &Namespace, mtu: u32) -> LinkMessage {
     // Not up: while it is made it has no peer yet, and that cannot be up (ENOTCONN).
-    let peer = LinkMessageBuilder::<LinkUnspec>::new().name(far).index(FIRST);
+    let peer = LinkMessageBuilder::<LinkUnspec>::new().name(far).index(FIRST).mtu(mtu);
     let peer = peer.setns_by_fd(there.raw());
     let mut near = LinkMessageBuilder::<rtnetlink::LinkVeth>::new_with_info_kind(InfoKind::Veth)
         .name(name)
+        .index(index)
+        .mtu(mtu)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
         .up();
-    if let Some(index) = index {
-        near = near.index(index);
-    }
     if let Some(mac) = mac {
         near = near.append_extra_attribute(LinkAttribute::Address(mac.to_vec()));
     }
@@ -261,6 +268,13 @@ pub(crate) struct PodNetwork {
     pub(crate) index: u32,
 }
 
+impl PodNetwork {
+    /// Name of its interface on the node.
+    fn name(&self) -> String {
+        format!("pod{}", self.index)
+    }
+}
+
 impl NodeNetwork {
     /// A namespace on the wire, with routes to and from every other node.
     pub(crate) async fn create(underlay: &Arc<Underlay>) -> Result<Self, NetworkError> {
@@ -278,7 +292,7 @@ impl NodeNetwork {
         parameters(&network.room, forwarding()).await?;
         let name = format!("node{number}");
         let port = u32::from(number) + 16;
-        let message = pair(Some(port), &name, None, "e0", network.room.net());
+        let message = pair(port, &name, None, "e0", network.room.net(), WIRE_MTU);
         let add = underlay.links.link().add(message);
         add.execute().await.map_err(link("make the node's interface"))?;
         let join = LinkUnspec::new_with_index(port).controller(FIRST).build();
@@ -289,15 +303,20 @@ impl NodeNetwork {
         up(&network.links, LOOPBACK).await?;
         up(&network.links, FIRST).await?;
         address(&network.links, FIRST, network.address(), WIRE_PREFIX).await?;
+        let mode = underlay.mode;
+        if mode.routes == RouteMode::Vxlan {
+            vxlan::create(&network.links, number, mode).await?;
+        }
+        if mode.pods == PodMode::Bridge {
+            bridge::create(&network.links, &network.room, number, mode).await?;
+        }
 
         let mut nodes = underlay.nodes.lock().await;
         network.join(nodes.keys().copied()).await?;
+        for other in nodes.values() {
+            lead(other, number, mode).await.or_else(unreachable)?;
+        }
         for subnet in ranges(number) {
-            for other in nodes.values() {
-                route(other, subnet, FIRST, Some(network.address()))
-                    .await
-                    .or_else(unreachable)?;
-            }
             route(&underlay.links, subnet, FIRST, Some(network.address())).await?;
         }
         nodes.insert(number, network.links.clone());
@@ -309,9 +328,7 @@ impl NodeNetwork {
     async fn join(&self, others: impl Iterator<Item = u16>) -> Result<(), NetworkError> {
         route(&self.links, Subnet::EVERYTHING, FIRST, Some(WIRE)).await?;
         for other in others {
-            for subnet in ranges(other) {
-                route(&self.links, subnet, FIRST, Some(crate::address::node(other))).await?;
-            }
+            lead(&self.links, other, self.underlay.mode).await?;
         }
         Ok(())
     }
@@ -422,8 +439,11 @@ impl NodeNetwork {
         there: &Namespace,
         inside: &Handle,
     ) -> Result<(), NetworkError> {
-        let name = format!("pod{}", pod.index);
-        let message = pair(Some(pod.index), &name, Some(NODE_END), "eth0", there);
+        let mode = self.underlay.mode;
+        if mode.pods == PodMode::Bridge {
+            return bridge::attach(&self.links, pod, self.number, mode, there, inside).await;
+        }
+        let message = pair(pod.index, &pod.name(), Some(NODE_END), "eth0", there, mode.mtu());
         let add = self.links.link().add(message);
         add.execute().await.map_err(link("make the pod's interface"))?;
         route(&self.links, Subnet::host(pod.address), pod.index, None).await?;
@@ -463,6 +483,25 @@ fn ranges(number: u16) -> [Subnet; 2] {
     [Subnet::of_pods(number), Subnet::of_more_pods(number)]
 }
 
+/// Leads a node to the pods of another.
+async fn lead(links: &Handle, other: u16, mode: NetworkMode) -> Result<(), NetworkError> {
+    if mode.routes == RouteMode::Vxlan {
+        return vxlan::lead(links, other).await;
+    }
+    for subnet in ranges(other) {
+        route(links, subnet, FIRST, Some(crate::address::node(other))).await?;
+    }
+    Ok(())
+}
+
+/// The interface by which a node reaches a pod.
+fn towards(pod: &PodNetwork, mode: NetworkMode) -> String {
+    match mode.pods {
+        PodMode::Ptp => pod.name(),
+        PodMode::Bridge => bridge::NAME.to_owned(),
+    }
+}
+
 /// A node that is partitioned has no route to anybody, and gets all of them when it is healed.
 fn unreachable(error: NetworkError) -> Result<(), NetworkError> {
     match &error {
@@ -476,10 +515,22 @@ fn unreachable(error: NetworkError) -> Result<(), NetworkError> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::TryStreamExt;
     use serde_json::{Value, json};
 
     use super::lab::{Pod, ask, dial, is_root, reach};
     use super::*;
+
+    const MODES: [NetworkMode; 4] = [
+        mode(PodMode::Ptp, RouteMode::HostGw),
+        mode(PodMode::Ptp, RouteMode::Vxlan),
+        mode(PodMode::Bridge, RouteMode::HostGw),
+        mode(PodMode::Bridge, RouteMode::Vxlan),
+    ];
+
+    const fn mode(pods: PodMode, routes: RouteMode) -> NetworkMode {
+        NetworkMode { pods, routes }
+    }
 
     /// The proxy's rules on a node, for these Services and slices.
     async fn served(node: &NodeNetwork, name: &str, service: &Value, slice: &Value) {
@@ -496,10 +547,17 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn pods_reach_each_other_across_nodes_until_the_wire_is_cut() {
-        if !is_root() {
-            return;
+        for mode in MODES {
+            if !is_root() {
+                return;
+            }
+            eprintln!("{mode:?}");
+            until_the_wire_is_cut(mode).await;
         }
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+    }
+
+    async fn until_the_wire_is_cut(mode: NetworkMode) {
+        let underlay = Arc::new(Underlay::create(mode).await.unwrap());
         let (one, two) = (
             NodeNetwork::create(&underlay).await.unwrap(),
             NodeNetwork::create(&underlay).await.unwrap(),
@@ -533,10 +591,17 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_address_of_a_service_leads_to_pods_of_every_node() {
-        if !is_root() {
-            return;
+        for mode in MODES {
+            if !is_root() {
+                return;
+            }
+            eprintln!("{mode:?}");
+            a_service_leads_everywhere(mode).await;
         }
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+    }
+
+    async fn a_service_leads_everywhere(mode: NetworkMode) {
+        let underlay = Arc::new(Underlay::create(mode).await.unwrap());
         let (one, two) = (
             NodeNetwork::create(&underlay).await.unwrap(),
             NodeNetwork::create(&underlay).await.unwrap(),
@@ -568,6 +633,8 @@ mod tests {
         tokio::time::timeout(patience, up).await.unwrap();
         for (from, to, port) in [
             (&c.room, address, 80),
+            // Itself, and who is beside it.
+            (&a.room, address, 80),
             (&one.room, address, 80),
             (&c.room, two.address(), 30080),
             (&underlay.room, one.address(), 30080),
@@ -581,5 +648,80 @@ mod tests {
             assert_eq!(answers, both, "{to}:{port}");
         }
         assert_eq!(ask(&c.room, address, 81).await, None);
+    }
+
+    async fn mtu(links: &Handle, index: u32) -> Option<u32> {
+        let mut found = links.link().get().match_index(index).execute();
+        let attributes = found.try_next().await.ok()??.attributes;
+        attributes.into_iter().find_map(|one| match one {
+            LinkAttribute::Mtu(mtu) => Some(mtu),
+            _ => None,
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_goes_in_datagrams_between_nodes_is_short_enough_for_the_wire() {
+        for mode in MODES {
+            if !is_root() {
+                return;
+            }
+            let underlay = Arc::new(Underlay::create(mode).await.unwrap());
+            let node = NodeNetwork::create(&underlay).await.unwrap();
+            let pod = Pod::new(&node, "pod").await;
+            let longest = if mode.routes == RouteMode::Vxlan { 1450 } else { 1500 };
+            assert_eq!(mtu(&node.links, FIRST).await, Some(1500), "the wire, {mode:?}");
+            for (links, index) in [(&pod.links, FIRST), (&node.links, pod.network.index)] {
+                assert_eq!(mtu(links, index).await, Some(longest), "{mode:?}");
+            }
+        }
+    }
+
+    /// Both have the same addresses, numbers and ports.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_clusters_on_one_machine_do_not_meet() {
+        if !is_root() {
+            return;
+        }
+        let interfaces = || {
+            let table = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+            let names = table.lines().filter_map(|line| line.split_once(':'));
+            names.map(|(name, _)| name.trim().to_owned()).collect::<BTreeSet<_>>()
+        };
+        let before = interfaces();
+        for mode in MODES {
+            let mut clusters = Vec::new();
+            for name in ["first", "second"] {
+                let underlay = Arc::new(Underlay::create(mode).await.unwrap());
+                let nodes = [
+                    NodeNetwork::create(&underlay).await.unwrap(),
+                    NodeNetwork::create(&underlay).await.unwrap(),
+                ];
+                let pods = [Pod::new(&nodes[0], "a").await, Pod::new(&nodes[1], "b").await];
+                pods[1].tell(name, 80).await;
+                clusters.push((name, nodes, pods));
+            }
+            let lonely = Pod::new(&clusters[0].1[0], "lonely").await;
+            lonely.tell("lonely", 80).await;
+            let addresses: BTreeSet<_> = clusters.iter().map(|(_, _, pods)| pods[1].network.address).collect();
+            assert_eq!(addresses.len(), 1);
+            for (name, _, [a, b]) in &clusters {
+                let answered = async {
+                    loop {
+                        if let Some(answer) = ask(&a.room, b.network.address, 80).await {
+                            return answer;
+                        }
+                    }
+                };
+                let patience = std::time::Duration::from_secs(10);
+                assert_eq!(
+                    tokio::time::timeout(patience, answered).await.unwrap(),
+                    *name,
+                    "{mode:?}"
+                );
+            }
+            let (_, _, [_, stranger]) = &clusters[1];
+            assert_eq!(ask(&stranger.room, lonely.network.address, 80).await, None, "{mode:?}");
+            assert_eq!(interfaces(), before, "the machine's own");
+        }
     }
 }

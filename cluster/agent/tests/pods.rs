@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agent::{Images, Node, NodeConfig, Surroundings, Underlay};
+use agent::{Images, NetworkMode, Node, NodeConfig, Surroundings, Underlay};
 use apiserver::{Api, ContainerRef, DeleteOptions, Exit, Io, LogOptions, Object, Part, Settings};
 use objects::{Kind, kind, meta};
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ impl Cluster {
             directory: directory.path().into(),
             cgroup,
             runtime: runtime().unwrap(),
-            underlay: Arc::new(Underlay::create().await.unwrap()),
+            underlay: Arc::new(Underlay::create(NetworkMode::default()).await.unwrap()),
             images: Arc::new(Images::new(directory.path().join("images"))),
             faults: faults.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
         };

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use cluster::{Config, NodeConfig};
+use cluster::{Config, NodeConfig, PodMode, RouteMode};
 use serde_json::Value;
 
 use super::error::Error;
 use super::place::{Place, file};
 use super::{down, serve};
-use crate::arguments::cluster::Up;
+use crate::arguments::cluster::{PodNetwork, Routes, Up};
 use crate::streams::Streams;
 
 /// How long a cluster may take until it is ready: with thousands of nodes on a busy machine.
@@ -80,6 +80,18 @@ fn config(asked: &Up) -> Result<Config, Error> {
             count: usize::try_from(count).ok(),
             ..named("simulated".into())
         });
+    }
+    if let Some(pods) = asked.pod_network {
+        config.network.pods = match pods {
+            PodNetwork::Ptp => PodMode::Ptp,
+            PodNetwork::Bridge => PodMode::Bridge,
+        };
+    }
+    if let Some(routes) = asked.routes {
+        config.network.routes = match routes {
+            Routes::HostGw => RouteMode::HostGw,
+            Routes::Vxlan => RouteMode::Vxlan,
+        };
     }
     if let Some(runtime) = &asked.runtime {
         let path = std::env::var("PATH").unwrap_or_default();

@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::network::lab::{Pod, is_root, listen, reach};
-    use crate::network::{Underlay, socket_in};
+    use crate::network::{NetworkMode, Underlay, socket_in};
 
     fn read(ingress: &str, egress: &str, fault: Option<&str>) -> Result<Bandwidth, String> {
         let pod = json!({"metadata": {"annotations": {INGRESS: ingress, EGRESS: egress}}});
@@ -209,7 +209,7 @@ mod tests {
         if !is_root() {
             return;
         }
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+        let underlay = Arc::new(Underlay::create(NetworkMode::default()).await.unwrap());
         let node = NodeNetwork::create(&underlay).await.unwrap();
         let fast = Pod::new(&node, "fast").await;
         // What may go at once goes at once; the rest needs its time, on however fast a machine.

@@ -11,7 +11,7 @@ use netfilter::{Batch, Chain, Element, Field, Flow, Hook, Netfilter, Protocol, R
 use objects::{meta, requests};
 use serde_json::Value as Json;
 
-use super::{NetworkError, NodeNetwork, PodNetwork, namespace, parameters};
+use super::{NetworkError, NodeNetwork, PodNetwork, namespace, parameters, towards};
 use crate::address::Subnet;
 use crate::fault::Faults;
 
@@ -195,7 +195,7 @@ impl NodeNetwork {
             return Ok(());
         }
         // Without it nothing that the node's own processes send from its loopback could leave it.
-        let local = format!("ipv4/conf/pod{}/route_localnet", pod.index);
+        let local = format!("ipv4/conf/{}/route_localnet", towards(pod, self.underlay.mode));
         parameters(&self.room, vec![(local, "1")]).await?;
         let mut all = self.host_ports.lock().await;
         all.push((pod.address, ports.clone()));
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
     use crate::namespace::Room;
     use crate::network::lab::{Pod, ask, failure, is_root, reach};
-    use crate::network::{NodeNetwork, Underlay};
+    use crate::network::{NetworkMode, NodeNetwork, PodMode, RouteMode, Underlay};
 
     fn faults(names: &[&str]) -> Faults {
         Faults::new(&names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>())
@@ -285,10 +285,25 @@ mod tests {
     /// Whoever may ask: a pod of the node, one of another, the node, what is outside, and the pod itself.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_port_of_the_node_leads_to_its_pod_until_the_pod_is_gone() {
-        if !is_root() {
-            return;
+        let bridged = NetworkMode {
+            pods: PodMode::Bridge,
+            routes: RouteMode::Vxlan,
+        };
+        for (mode, seems) in [
+            (NetworkMode::default(), Ipv4Addr::new(172, 30, 0, 1)),
+            (bridged, Ipv4Addr::new(10, 244, 1, 1)),
+        ] {
+            if !is_root() {
+                return;
+            }
+            eprintln!("{mode:?}");
+            until_the_pod_is_gone(mode, seems).await;
         }
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+    }
+
+    /// `seems`: who a pod that comes back to itself takes the node for.
+    async fn until_the_pod_is_gone(mode: NetworkMode, seems: Ipv4Addr) {
+        let underlay = Arc::new(Underlay::create(mode).await.unwrap());
         let node = NodeNetwork::create(&underlay).await.unwrap();
         let other = NodeNetwork::create(&underlay).await.unwrap();
         let pod = Pod::new(&node, "pod").await;
@@ -312,12 +327,12 @@ mod tests {
         assert_eq!(ask(&other.room, address, 8080).await, Some(other.address().to_string()));
         assert_eq!(
             ask(&pod.room, address, 8080).await,
-            Some(address.to_string()),
+            Some(seems.to_string()),
             "itself, as somebody else"
         );
         assert_eq!(
             ask(&node.room, Ipv4Addr::LOCALHOST, 8080).await,
-            Some(address.to_string())
+            Some(seems.to_string())
         );
 
         assert!(ask(&node.room, Ipv4Addr::LOCALHOST, 8081).await.is_some());
@@ -370,7 +385,7 @@ mod tests {
         if !is_root() {
             return;
         }
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+        let underlay = Arc::new(Underlay::create(NetworkMode::default()).await.unwrap());
         let node = NodeNetwork::create(&underlay).await.unwrap();
         let (first, second) = (Pod::new(&node, "first").await, Pod::new(&node, "second").await);
         answer(&first.room, "first").await;

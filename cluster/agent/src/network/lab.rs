@@ -83,6 +83,8 @@ pub(crate) async fn dial(from: &Room, to: &Room, address: Ipv4Addr) -> Option<St
     });
     let answer = asked(from, address, 8080, Duration::from_millis(500)).await.ok();
     serve.abort();
+    // The port is free when the task is gone.
+    let _aborted = serve.await.is_err();
     answer
 }
 

@@ -31,8 +31,8 @@ mod tests {
 
     use super::*;
     use crate::namespace::Room;
-    use crate::network::Underlay;
     use crate::network::lab::{Pod, is_root};
+    use crate::network::{NetworkMode, Underlay};
 
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
@@ -54,7 +54,7 @@ mod tests {
         if !is_root() {
             return;
         }
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+        let underlay = Arc::new(Underlay::create(NetworkMode::default()).await.unwrap());
         let mut pods = Vec::new();
         let mut nodes = Vec::new();
         for number in 1..3 {

@@ -268,8 +268,8 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::network::Underlay;
     use crate::network::lab::{is_root, listen, room_of};
+    use crate::network::{NetworkMode, Underlay};
 
     const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -339,7 +339,7 @@ mod tests {
         if !is_root() {
             return;
         }
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+        let underlay = Arc::new(Underlay::create(NetworkMode::default()).await.unwrap());
         let node = NodeNetwork::create(&underlay).await.unwrap();
         let listener = listen(room_of(&node), HOME, 50051).await;
         tokio::spawn(async move {

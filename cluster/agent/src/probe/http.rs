@@ -306,8 +306,8 @@ mod tests {
     use tokio_rustls::rustls::crypto::ring;
 
     use super::*;
-    use crate::network::Underlay;
     use crate::network::lab::{is_root, listen, room_of};
+    use crate::network::{NetworkMode, Underlay};
 
     const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -399,7 +399,7 @@ mod tests {
 
     /// A node with a server on 80 and another, with a certificate of nobody's, on 443.
     async fn node() -> NodeNetwork {
-        let underlay = Arc::new(Underlay::create().await.unwrap());
+        let underlay = Arc::new(Underlay::create(NetworkMode::default()).await.unwrap());
         let node = NodeNetwork::create(&underlay).await.unwrap();
         for secure in [false, true] {
             let listener = listen(room_of(&node), HOME, if secure { 443 } else { 80 }).await;
