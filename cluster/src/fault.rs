@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// A fault of the scheduler, a controller, an agent, a proxy or the DNS.
+/// A fault of the scheduler, a controller, an agent, a proxy, network policies or the DNS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Its name.
@@ -28,6 +28,7 @@ pub fn faults() -> Vec<Fault> {
     let of_node = agent::FAULTS
         .iter()
         .chain(proxy::FAULTS)
+        .chain(policy::FAULTS)
         .map(|(name, dimension, what)| Fault {
             name: (*name).to_owned(),
             dimensions: vec![*dimension],

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use apiserver::{Api, DeleteOptions, Link, User};
+use policy::Enforcer;
 use proxy::Proxy;
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -17,6 +18,7 @@ use crate::context::{Context, served};
 use crate::engine::Engine;
 use crate::fault::Faults;
 use crate::network::{NetworkError, NodeNetwork};
+use crate::resolv::NAME_SERVER;
 use crate::security::named;
 use crate::streams::Served;
 use crate::{process, resource};
@@ -75,10 +77,17 @@ pub struct Node {
     context: Arc<Context>,
     link: Link,
     agent: Mutex<Option<Agent>>,
-    proxy: Mutex<Option<Proxy>>,
+    rules: Mutex<Option<Rules>>,
     /// What was chosen of every part of the node.
     faults: BTreeSet<String>,
     partitioned: RwLock<bool>,
+}
+
+/// Those who write the node's packet filter rules, which stay when they go.
+#[derive(Debug)]
+struct Rules {
+    _services: Proxy,
+    _policies: Enforcer,
 }
 
 impl Node {
@@ -152,28 +161,37 @@ impl Node {
             context,
             link,
             agent: Mutex::new(None),
-            proxy: Mutex::new(None),
+            rules: Mutex::new(None),
             faults: around.faults.clone(),
             partitioned: RwLock::new(false),
         });
-        node.begin_proxy().await;
+        node.begin_rules().await;
         node.boot().await;
         Ok(node)
     }
 
-    /// Has the addresses of Services lead to their backends. A node without a packet filter goes on without.
-    async fn begin_proxy(&self) {
+    /// Has the addresses of Services lead to their backends, and policies hold. A node without a packet filter goes on without.
+    async fn begin_rules(&self) {
         let network = &self.context.network;
-        let mut proxy = self.proxy.lock().await;
-        match network.netfilter().await {
-            Ok(socket) => {
-                let api = self.context.api.acting_as(User::system("kube-proxy"));
-                let config = network.proxied(&self.context.config, &self.faults);
-                *proxy = Some(Proxy::start(api, config, socket));
+        let mut rules = self.rules.lock().await;
+        let sockets = async { Ok::<_, NetworkError>([network.netfilter().await?, network.netfilter().await?]) };
+        match sockets.await {
+            Ok([of_services, of_policies]) => {
+                let api = |name| self.context.api.acting_as(User::system(name));
+                let services = network.proxied(&self.context.config, &self.faults);
+                let policies = policy::Config {
+                    node: self.name().to_owned(),
+                    name_server: Some(NAME_SERVER),
+                    faults: self.faults.clone(),
+                };
+                *rules = Some(Rules {
+                    _services: Proxy::start(api("kube-proxy"), services, of_services),
+                    _policies: Enforcer::start(api("network-policy"), policies, of_policies),
+                });
             }
             Err(error) => {
                 let about = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": self.name()}});
-                let why = format!("Services are not served: {error}");
+                let why = format!("Services are not served, and NetworkPolicies do not hold: {error}");
                 self.context
                     .api
                     .record(&about, "Warning", "ProxyFailed", &why, "kube-proxy");
@@ -267,7 +285,7 @@ impl Node {
     }
 
     async fn power_off(&self) {
-        drop(self.proxy.lock().await.take());
+        drop(self.rules.lock().await.take());
         let _thawed = self.context.tree.freeze(Path::new("kubepods"), false).is_err();
         self.context.tree.kill(Path::new("kubepods"));
         let ended = async {
@@ -298,7 +316,7 @@ impl Node {
             let _up = self.context.network.heal().await.is_err();
             self.link.heal();
         }
-        self.begin_proxy().await;
+        self.begin_rules().await;
         self.boot().await;
     }
 
@@ -308,7 +326,7 @@ impl Node {
     /// What the control groups say.
     pub async fn freeze(&self) -> Result<(), CgroupError> {
         self.context.gate.send_replace(false);
-        drop(self.proxy.lock().await.take());
+        drop(self.rules.lock().await.take());
         self.context.tree.freeze(Path::new("kubepods"), true)
     }
 
@@ -320,7 +338,7 @@ impl Node {
         let thawed = self.context.tree.freeze(Path::new("kubepods"), false);
         self.context.gate.send_replace(true);
         if self.is_running().await {
-            self.begin_proxy().await;
+            self.begin_rules().await;
         }
         thawed
     }

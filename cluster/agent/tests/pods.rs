@@ -580,6 +580,73 @@ async fn a_host_port_that_is_left_behind_is_in_the_way_of_the_next_pod() {
     cluster.end().await;
 }
 
+/// What a pod that dials the server sees, once that is what is wanted; else what it sees after all.
+async fn dialled(cluster: &Cluster, from: &str, server: &str, wanted: &str) -> String {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (_, seen) = cluster.exec(from, "app", &["dial", server, "--timeout=500ms"]).await;
+        if seen.contains(wanted) || Instant::now() > end {
+            return seen;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn policies_hold_on_every_node_and_spare_its_probes() {
+    if !inside("policies_hold_on_every_node_and_spare_its_probes") {
+        return;
+    }
+    let cluster = Cluster::new(2, &[]).await;
+    let mut web = probe("app", &["serve", "--port=80"]);
+    web["readinessProbe"] = json!({"tcpSocket": {"port": 80}, "periodSeconds": 1, "failureThreshold": 1});
+    cluster.pod("web", "n0", json!({"containers": [web]}));
+    for (name, node) in [("friend", "n1"), ("near", "n0"), ("far", "n1")] {
+        cluster.pod(name, node, json!({"containers": [probe("app", &["sleep", "300"])]}));
+        cluster.ready(name).await;
+    }
+    let web = cluster.ready("web").await;
+    let server = format!("{}:80", meta::text(&web, &["status", "podIP"]));
+    let see = async |wanted: [&str; 3]| {
+        for (from, wanted) in ["friend", "near", "far"].into_iter().zip(wanted) {
+            let seen = dialled(&cluster, from, &server, wanted).await;
+            assert!(seen.contains(wanted), "{from} saw {seen}");
+        }
+    };
+    see(["connected"; 3]).await;
+    let policy = |name: &str, spec: Value| {
+        let policy = json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name}, "spec": spec,
+        });
+        cluster
+            .api
+            .create(served("networkpolicies"), "default", policy)
+            .unwrap();
+    };
+    let is_web = json!({"matchLabels": {"app": "web"}});
+    let friends = json!([{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]}]);
+    policy("friends", json!({"podSelector": is_web, "ingress": friends}));
+    see(["connected", "timeout", "timeout"]).await;
+    policy(
+        "silence",
+        json!({"podSelector": {"matchLabels": {"app": "friend"}}, "policyTypes": ["Egress"]}),
+    );
+    see(["timeout"; 3]).await;
+    // A second of it would have shown.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(meta::is_true(&cluster.get("web").unwrap(), "Ready"));
+    cluster.nodes[0].restart().await;
+    see(["timeout"; 3]).await;
+    for name in ["friends", "silence"] {
+        let now = DeleteOptions::now();
+        cluster
+            .api
+            .delete(served("networkpolicies"), "default", name, &now)
+            .unwrap();
+    }
+    see(["connected"; 3]).await;
+    cluster.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_to_a_node() {
     if !inside("what_happens_to_a_node") {
