@@ -249,8 +249,9 @@ impl Saved {
     }
 }
 
-/// When a process began; none for one that is gone or a zombie.
-pub(crate) fn start_time(pid: i32) -> Option<u64> {
+/// When a process began, in clock ticks since boot (`starttime` of proc_pid_stat(5)), which tells it from a later one with its
+/// number; none for one that is gone or a zombie.
+pub fn start_time(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may contain anything.
     let rest = &stat[stat.rfind(')')? + 2..];

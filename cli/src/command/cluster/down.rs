@@ -1,10 +1,11 @@
 //! `plimsoll cluster down`: its end, and a look at what could be left of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use runtime::container::start_time;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::error::Error;
@@ -60,8 +61,9 @@ pub(super) fn end(place: &Place, holder: &Holder) -> Result<(), Error> {
 
 /// What a cluster has in the kernel while it is up.
 struct Traces {
-    /// Its namespaces, as `/proc/PID/ns` names them.
-    namespaces: BTreeSet<String>,
+    /// The processes in its namespaces, and when they began. Not the namespaces, whose numbers the kernel gives to others
+    /// as soon as they are gone.
+    processes: BTreeMap<i32, u64>,
 }
 
 const NAMESPACES: [&str; 3] = ["pid", "net", "mnt"];
@@ -78,12 +80,22 @@ impl Traces {
                 stack.extend(children(&next));
             }
         }
+        let of_it = |pid: &i32| {
+            let its = namespaces(&pid.to_string());
+            its.iter()
+                .any(|one| !own.contains(one) && namespaces_of_it.contains(one))
+        };
+        let all = children(Path::new("/proc"));
+        let pids = all.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok());
         Self {
-            namespaces: namespaces_of_it.difference(&own).cloned().collect(),
+            processes: pids
+                .filter(of_it)
+                .filter_map(|pid| Some((pid, start_time(pid)?)))
+                .collect(),
         }
     }
 
-    /// Control groups, mounts and namespaces that are still there.
+    /// Control groups, mounts and processes that are still there. One that it began after this looked is in its groups.
     fn left(&self, token: &str, directory: &Path) -> Vec<String> {
         let mut left: Vec<String> = groups(token)
             .into_iter()
@@ -95,16 +107,13 @@ impl Traces {
             .lines()
             .filter(|line| line.contains(&directory) || line.contains(token));
         left.extend(of_it.map(|line| format!("mount {line}")));
-        for process in children(Path::new("/proc")) {
-            let Some(pid) = process.file_name().and_then(|name| name.to_str()) else {
-                continue;
-            };
-            if pid.bytes().all(|b| b.is_ascii_digit())
-                && namespaces(pid).iter().any(|one| self.namespaces.contains(one))
-            {
-                left.push(format!("process {pid}"));
-            }
-        }
+        let alive = |(pid, began): &(&i32, &u64)| start_time(**pid) == Some(**began);
+        left.extend(
+            self.processes
+                .iter()
+                .filter(alive)
+                .map(|(pid, _)| format!("process {pid}")),
+        );
         left
     }
 }
