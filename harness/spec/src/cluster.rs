@@ -1,4 +1,4 @@
-//! The cluster that a test is for: its nodes, the seed of its scheduler, and its faults.
+//! The cluster that a test is for: its nodes, how they are connected, the seed of its scheduler, and its faults.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,12 +16,49 @@ pub struct Cluster {
     /// The nodes (three real ones without labels unless told).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Spanned<NodeConfig>>,
+    /// How pods and nodes of the bundled cluster are connected; a real one has the network that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// Decides ties of the bundled scheduler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
     /// Faults of the bundled cluster that are there from the start, by the names of `plimsoll cluster faults`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Spanned<String>>,
+}
+
+/// How the pods and the nodes of a cluster are connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Network {
+    /// Pods with their node (`ptp` unless told).
+    #[serde(default)]
+    pub pods: PodNetwork,
+    /// Nodes with pods of other nodes (`host-gw` unless told).
+    #[serde(default)]
+    pub routes: Routes,
+}
+
+/// How pods are connected with their node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PodNetwork {
+    /// Each by a wire of its own, over which all it sends is routed.
+    #[default]
+    Ptp,
+    /// By a bridge of the node.
+    Bridge,
+}
+
+/// How nodes lead to pods of other nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Routes {
+    /// By plain routes.
+    #[default]
+    HostGw,
+    /// In datagrams between the nodes.
+    Vxlan,
 }
 
 /// One node, or several that are alike.

@@ -325,6 +325,8 @@ fn choice(name: &str) -> &'static str {
         "SchedulerFeature" => "feature of a scheduler",
         "Propagation" => "propagation",
         "Protocol" => "protocol",
+        "PodNetwork" => "network of pods",
+        "Routes" => "kind of routes",
         "RecordType" => "type of record",
         "ForEach" => "thing to do it for",
         "Cell" => "outcome",

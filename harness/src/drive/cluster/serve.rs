@@ -98,6 +98,9 @@ fn configuration(job: &Job) -> Value {
         let nodes = declared.nodes.iter().map(|node| json!(node.value));
         config["nodes"] = nodes.collect();
     }
+    if let Some(network) = declared.network {
+        config["network"] = json!(network);
+    }
     if let Some(seed) = declared.seed {
         config["seed"] = json!(seed);
     }
