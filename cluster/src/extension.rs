@@ -77,7 +77,9 @@ impl Inside {
             ("GET", []) => self.status(),
             ("GET", ["networks"]) => Ok(self.nodes.networks()),
             ("GET", ["explain", namespace, pod]) => self.explain(namespace, pod).await,
-            ("POST", ["nodes", node, act]) => self.act(node, act).await,
+            ("POST", ["nodes", node, act]) => self.act(node, act, &request.body).await,
+            ("POST", ["pods", namespace, pod, "mute"]) => self.mute(namespace, pod, true).await,
+            ("POST", ["pods", namespace, pod, "unmute"]) => self.mute(namespace, pod, false).await,
             ("POST", ["reset"]) => self.reset().await,
             ("POST", ["snapshot"]) => {
                 let snapshot = self.api.snapshot();
@@ -97,12 +99,17 @@ impl Inside {
                     snapshot.ok_or_else(|| Status::new(Reason::NotFound, format!("there is no snapshot `{name}`")))?;
                 self.rewind(&snapshot, &format!("as they were in snapshot `{name}`"))
             }
-            (_, [] | ["reset" | "snapshot" | "restore" | "networks"] | ["explain", _, _] | ["nodes", _, _]) => {
-                Err(Status::new(
-                    Reason::MethodNotAllowed,
-                    format!("{} is not served here", request.method),
-                ))
-            }
+            (
+                _,
+                []
+                | ["reset" | "snapshot" | "restore" | "networks"]
+                | ["explain", _, _]
+                | ["nodes", _, _]
+                | ["pods", _, _, "mute" | "unmute"],
+            ) => Err(Status::new(
+                Reason::MethodNotAllowed,
+                format!("{} is not served here", request.method),
+            )),
             _ => Err(Status::new(
                 Reason::NotFound,
                 "the server could not find the requested resource",
@@ -167,19 +174,25 @@ impl Inside {
         serde_json::to_value(explained).map_err(|error| Status::new(Reason::InternalError, error.to_string()))
     }
 
-    async fn act(&self, node: &str, act: &str) -> Result<Value, Status> {
-        let act: Act = act.parse().map_err(|()| {
-            Status::new(
-                Reason::NotFound,
-                format!("nothing called `{act}` can be done to a node"),
-            )
+    async fn act(&self, node: &str, act: &str, body: &[u8]) -> Result<Value, Status> {
+        let act = Act::read(act, body)?;
+        let message = self.nodes.act(node, act, self.naming.as_ref()).await?;
+        Ok(json!({"message": message}))
+    }
+
+    async fn mute(&self, namespace: &str, name: &str, muted: bool) -> Result<Value, Status> {
+        let pod = self.api.get(served("", "pods")?, namespace, name)?;
+        let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let address = text("/status/podIP").parse().map_err(|_| {
+            let why = format!("pod `{name}` has no address");
+            Status::new(Reason::BadRequest, why)
         })?;
-        let message = self.nodes.act(node, act).await?;
+        let message = self.nodes.mute(text("/spec/nodeName"), address, muted).await?;
         Ok(json!({"message": message}))
     }
 
     async fn reset(&self) -> Result<Value, Status> {
-        self.nodes.mend().await?;
+        self.nodes.mend(self.naming.as_ref()).await?;
         let first = self.first.get();
         let first = first.ok_or_else(|| Status::new(Reason::ServiceUnavailable, "the cluster is not ready yet"))?;
         self.rewind(first, "as they were when the cluster was ready")

@@ -1,6 +1,6 @@
 //! How things of the cluster find each other: one set of names, and a DNS server for them on every node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use agent::{NAME_SERVER, Node};
@@ -16,6 +16,8 @@ const PORT: u16 = 53;
 #[derive(Debug)]
 pub(crate) struct Naming {
     names: Names,
+    /// The same, as each node's server answers them.
+    served: BTreeMap<String, Names>,
     _following: Following,
     _servers: Vec<Server>,
 }
@@ -34,19 +36,33 @@ impl Naming {
         });
         let following = names.follow(&api.acting_as(User::system("kube-dns"))).await?;
         let mut servers = Vec::new();
+        let mut served = BTreeMap::new();
         for node in nodes {
             let (udp, tcp) = node.listen(NAME_SERVER, PORT).await.map_err(Error::Network)?;
-            let server = Server::start(&names, Sockets { udp, tcp });
+            let own = names.another();
+            let server = Server::start(&own, Sockets { udp, tcp });
             servers.push(server.map_err(|source| Error::Act {
                 act: "start the DNS server of a node",
                 source,
             })?);
+            served.insert(node.name().to_owned(), own);
         }
         Ok(Self {
             names,
+            served,
             _following: following,
             _servers: servers,
         })
+    }
+
+    /// A node's server goes on answering what it knows now.
+    pub(crate) fn hold(&self, node: &str) {
+        self.served.get(node).into_iter().for_each(Names::hold);
+    }
+
+    /// It answers what there is again.
+    pub(crate) fn release(&self, node: &str) {
+        self.served.get(node).into_iter().for_each(Names::release);
     }
 
     /// What `status` tells of it.

@@ -1,19 +1,22 @@
 //! The nodes, and what is done to them on purpose.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use agent::{Node, Simulated};
 use objects::{Reason, Status};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::extension::served;
+use crate::naming::Naming;
 
 /// What can be done to a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
     Stop,
     Start,
@@ -23,12 +26,47 @@ pub(crate) enum Act {
     Partition,
     Heal,
     Restart,
+    Unplug,
+    Separate(Separate),
+    Lose(Lose),
+    Throttle(Throttle),
+    Delay(Delay),
+    Flush,
+    Outdate,
 }
 
-impl FromStr for Act {
-    type Err = ();
+/// From which node.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Separate {
+    from: String,
+}
 
-    fn from_str(word: &str) -> Result<Self, ()> {
+/// How many of a hundred packets, and of those with which node; with all unless told.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lose {
+    percent: u8,
+    with: Option<String>,
+}
+
+/// How many bytes a second.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Throttle {
+    bytes: u64,
+}
+
+/// By how much.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Delay {
+    milliseconds: u64,
+}
+
+impl Act {
+    /// What a word and a body of JSON ask for.
+    pub(crate) fn read(word: &str, body: &[u8]) -> Result<Self, Status> {
         Ok(match word {
             "stop" => Self::Stop,
             "start" => Self::Start,
@@ -38,9 +76,23 @@ impl FromStr for Act {
             "partition" => Self::Partition,
             "heal" => Self::Heal,
             "restart" => Self::Restart,
-            _ => return Err(()),
+            "unplug" => Self::Unplug,
+            "separate" => Self::Separate(how(body)?),
+            "lose" => Self::Lose(how(body)?),
+            "throttle" => Self::Throttle(how(body)?),
+            "delay" => Self::Delay(how(body)?),
+            "flush" => Self::Flush,
+            "outdate" => Self::Outdate,
+            _ => {
+                let why = format!("nothing called `{word}` can be done to a node");
+                return Err(Status::new(Reason::NotFound, why));
+            }
         })
     }
+}
+
+fn how<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Status> {
+    serde_json::from_slice(body).map_err(|error| Status::new(Reason::BadRequest, error.to_string()))
 }
 
 /// What is wrong with a node.
@@ -49,6 +101,12 @@ enum Ill {
     Off,
     Frozen,
     CutOff,
+    Impaired,
+    Outdated,
+}
+
+impl Ill {
+    const ALL: [Self; 5] = [Self::Off, Self::Frozen, Self::CutOff, Self::Impaired, Self::Outdated];
 }
 
 /// Every node of the cluster.
@@ -101,20 +159,41 @@ impl Nodes {
             Ill::Off => "switched off",
             Ill::Frozen => "frozen",
             Ill::CutOff => "cut off",
+            Ill::Impaired => "with an impaired network",
+            Ill::Outdated => "with outdated names",
         });
         Some(words.collect::<Vec<_>>().join(", "))
     }
 
-    /// Does it, and answers a sentence about it.
-    pub(crate) async fn act(&self, name: &str, act: Act) -> Result<String, Status> {
-        let Some(node) = self.real.get(name) else {
-            return Err(if self.simulates(name) {
-                let why = format!("node `{name}` is simulated: there is nothing of it that could be broken");
-                Status::new(Reason::BadRequest, why)
-            } else {
-                Status::not_found(served("", "nodes")?, name)
-            });
-        };
+    fn find(&self, name: &str) -> Result<&Arc<Node>, Status> {
+        if let Some(node) = self.real.get(name) {
+            return Ok(node);
+        }
+        Err(if self.simulates(name) {
+            let why = format!("node `{name}` is simulated: there is nothing of it that could be broken");
+            Status::new(Reason::BadRequest, why)
+        } else {
+            Status::not_found(served("", "nodes")?, name)
+        })
+    }
+
+    /// Lets nothing get to a pod of a node or from it, or takes that back, and answers a sentence about it.
+    pub(crate) async fn mute(&self, node: &str, pod: Ipv4Addr, muted: bool) -> Result<String, Status> {
+        let own = self.find(node)?;
+        let _turn = self.turn.lock().await;
+        if muted {
+            own.mute(pod).await.map_err(failed)?;
+            self.note(node, Some(Ill::Impaired), &[]);
+            Ok(format!("nothing gets to {pod} on node `{node}`, or from it"))
+        } else {
+            own.unmute(pod).await.map_err(failed)?;
+            Ok(format!("{pod} on node `{node}` is reached again"))
+        }
+    }
+
+    /// Does it, and answers a sentence about it. `naming` answers for names on the nodes.
+    pub(crate) async fn act(&self, name: &str, act: Act, naming: Option<&Naming>) -> Result<String, Status> {
+        let node = self.find(name)?;
         let _turn = self.turn.lock().await;
         let (ill, well, sentence): (Option<Ill>, &[Ill], _) = match act {
             Act::Stop => {
@@ -143,7 +222,50 @@ impl Nodes {
             }
             Act::Heal => {
                 node.heal().await.map_err(failed)?;
-                (None, &[Ill::CutOff], "is no longer cut off")
+                naming.into_iter().for_each(|naming| naming.release(name));
+                let well = &[Ill::CutOff, Ill::Impaired, Ill::Outdated];
+                (None, well, "is on the wire as it was")
+            }
+            Act::Unplug => {
+                node.unplug().await.map_err(failed)?;
+                (Some(Ill::CutOff), &[], "is off the wire")
+            }
+            Act::Separate(Separate { from }) => {
+                let other = self.find(&from)?;
+                // Each drops what it gets from the other, and what it would send there.
+                node.separate(other).await.map_err(failed)?;
+                other.separate(node).await.map_err(failed)?;
+                self.note(&from, Some(Ill::Impaired), &[]);
+                (Some(Ill::Impaired), &[], "is separated from another")
+            }
+            Act::Lose(Lose { percent, with }) => {
+                let with = with.map(|other| self.find(&other)).transpose()?;
+                if !(1..=100).contains(&percent) {
+                    let why = format!("{percent} of a hundred packets cannot be lost");
+                    return Err(Status::new(Reason::BadRequest, why));
+                }
+                node.lose(percent, with.map(Arc::as_ref)).await.map_err(failed)?;
+                (Some(Ill::Impaired), &[], "loses packets")
+            }
+            Act::Throttle(Throttle { bytes }) => {
+                if bytes == 0 {
+                    return Err(Status::new(Reason::BadRequest, "a rate is more than nothing"));
+                }
+                node.throttle(bytes).await.map_err(failed)?;
+                (Some(Ill::Impaired), &[], "is slow")
+            }
+            Act::Delay(Delay { milliseconds }) => {
+                let by = Duration::from_millis(milliseconds);
+                node.delay(by).await.map_err(failed)?;
+                (Some(Ill::Impaired), &[], "gets and sends everything later")
+            }
+            Act::Flush => {
+                node.flush().await.map_err(failed)?;
+                (None, &[], "has no packet filter rules")
+            }
+            Act::Outdate => {
+                naming.into_iter().for_each(|naming| naming.hold(name));
+                (Some(Ill::Outdated), &[], "answers the names that it knows now")
             }
             Act::Restart => {
                 node.restart().await;
@@ -155,7 +277,7 @@ impl Nodes {
     }
 
     /// Brings back every node that something was done to.
-    pub(crate) async fn mend(&self) -> Result<(), Status> {
+    pub(crate) async fn mend(&self, naming: Option<&Naming>) -> Result<(), Status> {
         let _turn = self.turn.lock().await;
         for (name, node) in &self.real {
             let ill = {
@@ -165,13 +287,14 @@ impl Nodes {
             if ill.contains(&Ill::Frozen) {
                 node.thaw().await.map_err(failed)?;
             }
-            if ill.contains(&Ill::CutOff) {
+            if ill.contains(&Ill::CutOff) || ill.contains(&Ill::Impaired) {
                 node.heal().await.map_err(failed)?;
             }
             if ill.contains(&Ill::Off) {
                 node.boot_again().await;
             }
-            self.note(name, None, &[Ill::Off, Ill::Frozen, Ill::CutOff]);
+            naming.into_iter().for_each(|naming| naming.release(name));
+            self.note(name, None, &Ill::ALL);
         }
         Ok(())
     }

@@ -245,10 +245,8 @@ impl World<'_> {
                 let own = cluster.is_own();
                 self.cluster = Some(cluster);
                 let spec = &self.job.case.spec;
-                let faulty = crate::plan::steps(spec).any(|step| {
-                    let node = step.action.as_ref().and_then(spec::Action::node);
-                    node.is_some()
-                });
+                let faulty = crate::plan::steps(spec)
+                    .any(|step| step.action.as_ref().is_some_and(spec::Action::is_of_own_cluster));
                 let from_nodes =
                     crate::plan::steps(spec).any(|step| step.action.as_ref().is_some_and(act::is_from_nodes));
                 if from_nodes && !self.cluster.as_ref().is_some_and(Cluster::tells_networks) {

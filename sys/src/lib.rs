@@ -22,6 +22,8 @@ pub mod mount_tree;
 #[cfg(feature = "std")]
 pub mod namespace;
 #[cfg(feature = "std")]
+pub mod packet;
+#[cfg(feature = "std")]
 pub mod read_only_exe;
 pub mod seccomp;
 #[cfg(feature = "std")]

@@ -154,10 +154,16 @@ pub(crate) enum NodeAct {
     Thaw,
     /// Cut it off from the API and the other nodes.
     Partition,
-    /// Join it again after `partition`.
+    /// Make its network and its names what they were.
     Heal,
     /// End its agent and start it again; its pods go on.
     Restart,
+    /// Cut it off from the other nodes, but not from the API.
+    Unplug,
+    /// Delete all its packet filter rules.
+    Flush,
+    /// Have its DNS server answer what it knows now, whatever comes.
+    Outdate,
 }
 
 impl NodeAct {
@@ -172,6 +178,9 @@ impl NodeAct {
             Self::Partition => "partition",
             Self::Heal => "heal",
             Self::Restart => "restart",
+            Self::Unplug => "unplug",
+            Self::Flush => "flush",
+            Self::Outdate => "outdate",
         }
     }
 }

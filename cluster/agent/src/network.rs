@@ -7,10 +7,12 @@
 mod bandwidth;
 mod bridge;
 mod host_ports;
+mod impair;
 #[cfg(test)]
 pub(crate) mod lab;
 mod listen;
 mod mode;
+mod relay;
 mod vxlan;
 
 pub(crate) use bandwidth::Bandwidth;
@@ -259,6 +261,7 @@ pub(crate) struct NodeNetwork {
     /// The wire is cut.
     cut: tokio::sync::Mutex<bool>,
     host_ports: tokio::sync::Mutex<HostPorts>,
+    impairments: tokio::sync::Mutex<impair::Impairments>,
 }
 
 /// The network of a pod, seen from its node.
@@ -288,10 +291,11 @@ impl NodeNetwork {
             pool: Mutex::new(Pool::new(number)),
             cut: tokio::sync::Mutex::new(false),
             host_ports: tokio::sync::Mutex::default(),
+            impairments: tokio::sync::Mutex::default(),
         };
         parameters(&network.room, forwarding()).await?;
         let name = format!("node{number}");
-        let port = u32::from(number) + 16;
+        let port = port(number);
         let message = pair(port, &name, None, "e0", network.room.net(), WIRE_MTU);
         let add = underlay.links.link().add(message);
         add.execute().await.map_err(link("make the node's interface"))?;
@@ -462,6 +466,7 @@ impl NodeNetwork {
 
     /// Takes a pod's interface and gives its address back.
     pub(crate) async fn remove(&self, pod: &PodNetwork) {
+        let _deaf = self.unmute(pod.address).await.is_err();
         // It may have gone with its namespace.
         let _gone = self.links.link().del(pod.index).execute().await.is_err();
         self.pool
@@ -473,9 +478,21 @@ impl NodeNetwork {
     /// Takes the node from the wire for good.
     pub(crate) async fn leave(&self) {
         self.underlay.nodes.lock().await.remove(&self.number);
-        let port = u32::from(self.number) + 16;
-        let _gone = self.underlay.links.link().del(port).execute().await.is_err();
+        let _gone = self.unimpair().await.is_err();
+        let _gone = self
+            .underlay
+            .links
+            .link()
+            .del(port(self.number))
+            .execute()
+            .await
+            .is_err();
     }
+}
+
+/// Index, on the wire, of the interface that leads to a node.
+fn port(number: u16) -> u32 {
+    u32::from(number) + 16
 }
 
 /// Where the pods of a node are.

@@ -1,5 +1,7 @@
 //! A node that is real, and what can happen to it.
 
+mod impair;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -353,12 +355,13 @@ impl Node {
         self.context.network.partition().await
     }
 
-    /// Takes a cut back.
+    /// Takes a cut back, and all else that was done to its network.
     ///
     /// # Errors
     /// [`NetworkError`].
     pub async fn heal(&self) -> Result<(), NetworkError> {
         *self.partitioned.write().unwrap_or_else(PoisonError::into_inner) = false;
+        self.context.network.unimpair().await?;
         self.context.network.heal().await?;
         self.link.heal();
         Ok(())

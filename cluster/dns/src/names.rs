@@ -1,6 +1,7 @@
 //! The names of a cluster, as whoever answers for them holds them.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -21,7 +22,11 @@ pub struct Options {
 
 /// All names, in memory. Clones are the same names.
 #[derive(Debug, Clone)]
-pub struct Names(Arc<Inner>);
+pub struct Names {
+    shared: Arc<Inner>,
+    /// What is answered instead of what is known.
+    held: Arc<RwLock<Option<Arc<Zone>>>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -34,12 +39,34 @@ struct Inner {
 impl Names {
     /// What is there without any object. [`Names::follow`] fills in the rest.
     pub fn new(options: Options) -> Self {
-        Self(Arc::new(Inner {
-            zone: RwLock::new(Zone::new(options.address)),
-            options,
-            turn: AtomicUsize::default(),
-            queries: AtomicU64::default(),
-        }))
+        Self {
+            shared: Arc::new(Inner {
+                zone: RwLock::new(Zone::new(options.address)),
+                options,
+                turn: AtomicUsize::default(),
+                queries: AtomicU64::default(),
+            }),
+            held: Arc::default(),
+        }
+    }
+
+    /// The same names, for whoever is to be held by himself.
+    pub fn another(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            held: Arc::default(),
+        }
+    }
+
+    /// From now on, these and their clones answer what they know now, whatever becomes of it.
+    pub fn hold(&self) {
+        let now = Arc::new(self.known().clone());
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// They answer what there is again.
+    pub fn release(&self) {
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// How many names have records.
@@ -49,34 +76,86 @@ impl Names {
 
     /// How many packets asked for something so far.
     pub fn queries(&self) -> u64 {
-        self.0.queries.load(Ordering::Relaxed)
+        self.shared.queries.load(Ordering::Relaxed)
     }
 
     /// The address of the server, as the options have it.
     pub fn address(&self) -> IpAddr {
-        self.0.options.address
+        self.shared.options.address
     }
 
     pub(crate) fn faults(&self) -> &Faults {
-        &self.0.options.faults
+        &self.shared.options.faults
     }
 
     pub(crate) fn upstream(&self) -> Option<&Arc<dyn Upstream>> {
-        self.0.options.upstream.as_ref()
+        self.shared.options.upstream.as_ref()
     }
 
-    pub(crate) fn zone(&self) -> RwLockReadGuard<'_, Zone> {
-        self.0.zone.read().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> RwLockReadGuard<'_, Zone> {
+        self.shared.zone.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn zone(&self) -> Reading<'_> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        match held.as_ref() {
+            Some(zone) => Reading::Held(zone.clone()),
+            None => Reading::Known(self.known()),
+        }
     }
 
     pub(crate) fn replace(&self, source: Source, entries: Vec<Entry>) {
-        let mut zone = self.0.zone.write().unwrap_or_else(PoisonError::into_inner);
+        let mut zone = self.shared.zone.write().unwrap_or_else(PoisonError::into_inner);
         zone.replace(source, entries);
     }
 
     /// Counts a query, and answers whose turn it is among equals.
     pub(crate) fn turn(&self) -> usize {
-        self.0.queries.fetch_add(1, Ordering::Relaxed);
-        self.0.turn.fetch_add(1, Ordering::Relaxed)
+        self.shared.queries.fetch_add(1, Ordering::Relaxed);
+        self.shared.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// The records that are answered from.
+pub(crate) enum Reading<'n> {
+    Known(RwLockReadGuard<'n, Zone>),
+    Held(Arc<Zone>),
+}
+
+impl Deref for Reading<'_> {
+    type Target = Zone;
+
+    fn deref(&self) -> &Zone {
+        match self {
+            Self::Known(zone) => zone,
+            Self::Held(zone) => zone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_held_answers_what_was_known_and_the_others_what_is() {
+        let names = Names::new(Options {
+            address: IpAddr::from([10, 96, 0, 10]),
+            faults: Faults::default(),
+            upstream: None,
+        });
+        let (one, other) = (names.another(), names.another());
+        let source = Source::Pod {
+            namespace: "shop".into(),
+            name: "web".into(),
+        };
+        let pod =
+            serde_json::json!({"metadata": {"name": "web", "namespace": "shop"}, "status": {"podIP": "10.244.1.2"}});
+        one.hold();
+        names.replace(source.clone(), crate::pod::entries(&pod));
+        assert!(!one.zone().knows(&source) && !one.clone().zone().knows(&source));
+        assert!(other.zone().knows(&source));
+        one.release();
+        assert!(one.zone().knows(&source));
     }
 }

@@ -52,7 +52,7 @@ pub(crate) enum Place<'a> {
 }
 
 /// A part of the tree of names for which we are the authority.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Apex {
     path: Path,
     pub(crate) name: Name,
@@ -61,7 +61,7 @@ pub(crate) struct Apex {
 }
 
 /// The records.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Zone {
     apexes: Vec<Apex>,
     server: Name,

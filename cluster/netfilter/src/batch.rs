@@ -106,6 +106,11 @@ impl Batch {
         self.message(Kind::DELETE_TABLE, 0, |table, to| to.text(1, table));
     }
 
+    /// Deletes every table of IPv4, whoever made it: `nft flush ruleset ip`.
+    pub fn delete_every_table(&mut self) {
+        self.message(Kind::DELETE_TABLE, 0, |_, _| {});
+    }
+
     /// Makes a chain if it is not there.
     pub fn add_chain(&mut self, chain: &Chain) {
         self.message(Kind::NEW_CHAIN, CREATE, |table, to| {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Check, Requirement, Span, Spanned};
+use crate::{Bytes, Check, Requirement, Span, Spanned};
 
 pub mod network;
 
@@ -87,6 +87,10 @@ pub enum Action {
     Drain(Drain),
     /// What befalls a node.
     Node(NodeEvent),
+    /// Let nothing get to the first pod of a workload, or from it.
+    Mute(Spanned<String>),
+    /// Take that back.
+    Unmute(Spanned<String>),
     /// Send HTTP requests.
     Http(Http),
     /// Connect.
@@ -224,10 +228,67 @@ pub enum NodeEvent {
     Thaw(Spanned<String>),
     /// It is cut off from the API.
     Partition(Spanned<String>),
-    /// It is reached again.
+    /// Its network and its names are what they were.
     Heal(Spanned<String>),
     /// Its agent dies and starts again; its pods run on.
     Restart(Spanned<String>),
+    /// It is cut off from the other nodes, but not from the API.
+    Unplug(Spanned<String>),
+    /// It and another node do not reach each other; everybody else reaches both.
+    Separate(Separate),
+    /// Packets from and to the wire are lost by chance.
+    Lose(Lose),
+    /// Its link is slow.
+    Throttle(Throttle),
+    /// Everything on its link comes later.
+    Delay(Delay),
+    /// All its packet filter rules are deleted.
+    Flush(Spanned<String>),
+    /// Its DNS server goes on answering what it knows now.
+    Outdate(Spanned<String>),
+}
+
+/// Two nodes do not reach each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Separate {
+    /// One.
+    pub node: Spanned<String>,
+    /// The other.
+    pub from: Spanned<String>,
+}
+
+/// Packets are lost by chance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lose {
+    /// Whose.
+    pub node: Spanned<String>,
+    /// So many of a hundred, in each direction.
+    pub percent: u8,
+    /// Of those from and to this node only (all from and to the wire unless told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Spanned<String>>,
+}
+
+/// A link is slow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Throttle {
+    /// Whose.
+    pub node: Spanned<String>,
+    /// Bytes a second, in each direction.
+    pub rate: Bytes,
+}
+
+/// A link is long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delay {
+    /// Whose.
+    pub node: Spanned<String>,
+    /// So much later, in each direction.
+    pub by: Span,
 }
 
 impl NodeEvent {
@@ -242,6 +303,13 @@ impl NodeEvent {
             Self::Partition(node) => ("partition", node),
             Self::Heal(node) => ("heal", node),
             Self::Restart(node) => ("restart", node),
+            Self::Unplug(node) => ("unplug", node),
+            Self::Separate(separate) => ("separate", &separate.node),
+            Self::Lose(lose) => ("lose", &lose.node),
+            Self::Throttle(throttle) => ("throttle", &throttle.node),
+            Self::Delay(delay) => ("delay", &delay.node),
+            Self::Flush(node) => ("flush", node),
+            Self::Outdate(node) => ("outdate", node),
         }
     }
 }
@@ -266,6 +334,8 @@ impl Action {
             Self::Uncordon(_) => "uncordon",
             Self::Drain(_) => "drain",
             Self::Node(_) => "node",
+            Self::Mute(_) => "mute",
+            Self::Unmute(_) => "unmute",
             Self::Http(_) => "http",
             Self::Dial(_) => "dial",
             Self::Resolve(_) => "resolve",
@@ -302,6 +372,11 @@ impl Action {
             Self::Start(_) | Self::Stop(_) | Self::Exec(_) => true,
             other => other.is_look() || !other.is_of_runtime(),
         }
+    }
+
+    /// Whether it is done by the bundled cluster only, and to what others would share.
+    pub fn is_of_own_cluster(&self) -> bool {
+        self.node().is_some() || matches!(self, Self::Mute(_) | Self::Unmute(_))
     }
 
     /// The node that is no more as it was.
@@ -545,6 +620,12 @@ struct WrittenStep {
     /// What befalls a node: `{kill: NODE}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     node: Option<NodeEvent>,
+    /// Let nothing get to the first pod of a workload, or from it, without anybody being told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mute: Option<Spanned<String>>,
+    /// Take `mute` back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unmute: Option<Spanned<String>>,
     /// Send HTTP requests, anew for each look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     http: Option<Http>,
@@ -619,6 +700,8 @@ impl TryFrom<WrittenStep> for Step {
         actions.extend(written.uncordon.map(|a| ("uncordon", Action::Uncordon(a))));
         actions.extend(written.drain.map(|a| ("drain", Action::Drain(a))));
         actions.extend(written.node.map(|a| ("node", Action::Node(a))));
+        actions.extend(written.mute.map(|a| ("mute", Action::Mute(a))));
+        actions.extend(written.unmute.map(|a| ("unmute", Action::Unmute(a))));
         actions.extend(written.http.map(|a| ("http", Action::Http(a))));
         actions.extend(written.dial.map(|a| ("dial", Action::Dial(a))));
         actions.extend(written.resolve.map(|a| ("resolve", Action::Resolve(a))));
@@ -704,6 +787,8 @@ impl From<Step> for WrittenStep {
             Some(Action::Uncordon(a)) => written.uncordon = Some(a),
             Some(Action::Drain(a)) => written.drain = Some(a),
             Some(Action::Node(a)) => written.node = Some(a),
+            Some(Action::Mute(a)) => written.mute = Some(a),
+            Some(Action::Unmute(a)) => written.unmute = Some(a),
             Some(Action::Http(a)) => written.http = Some(a),
             Some(Action::Dial(a)) => written.dial = Some(a),
             Some(Action::Resolve(a)) => written.resolve = Some(a),

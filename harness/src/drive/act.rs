@@ -48,6 +48,8 @@ pub(super) fn words(action: Option<&Action>) -> String {
             let (word, node) = event.parts();
             format!("{word} node {}", node.value)
         }
+        Some(Action::Mute(name)) => format!("mute {}", name.value),
+        Some(Action::Unmute(name)) => format!("unmute {}", name.value),
         Some(Action::Http(http)) => format!("{} from {}", http.url, http.from.value),
         Some(Action::Dial(dial)) => format!("dial {} from {}", dial.address, dial.from.value),
         Some(Action::Resolve(resolve)) => format!("resolve {} from {}", resolve.name, resolve.from.value),
@@ -139,7 +141,9 @@ impl World<'_> {
             | Action::Cordon(_)
             | Action::Uncordon(_)
             | Action::Drain(_)
-            | Action::Node(_) => Err(Stuck::Host(format!(
+            | Action::Node(_)
+            | Action::Mute(_)
+            | Action::Unmute(_) => Err(Stuck::Host(format!(
                 "`{}` is nothing that a runtime can do",
                 action.key()
             ))),

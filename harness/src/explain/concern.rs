@@ -205,6 +205,7 @@ fn target(step: &Step) -> Option<&str> {
         Action::Resolve(resolve) => Some(&resolve.from.value),
         Action::Send(send) => Some(&send.from.value),
         Action::Delete(delete) => Some(&delete.on.value),
+        Action::Mute(name) | Action::Unmute(name) => Some(&name.value),
         Action::Apply(apply) => Some(&apply.on.value),
         Action::Patch(patch) => Some(&patch.on.value),
         Action::Scale(scale) => Some(&scale.on.value),

@@ -83,7 +83,7 @@ fn parameters(rate: u64, limit: u64) -> Vec<u8> {
 }
 
 /// Holds back what leaves by an interface.
-async fn shape(links: &Handle, index: u32, bits: u64) -> Result<(), NetworkError> {
+pub(super) async fn shape(links: &Handle, index: u32, bits: u64) -> Result<(), NetworkError> {
     /// `TCA_TBF_PARMS`, `TCA_TBF_RATE64`, `TCA_TBF_BURST`.
     const PARAMETERS: u16 = 1;
     const RATE: u16 = 4;

@@ -1,6 +1,8 @@
 //! Clusters: nodes, actions on objects and nodes, and checks of what the API tells.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::{Checker, Place, manifest::is_subdomain, matcher::Field};
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     check::{EventsCheck, LogsCheck, PlacementCheck, PodCheck, ReplicasCheck, cgroup::Unit},
     fault::Fault,
     node::Extent,
-    step::{Exec, Patch},
+    step::{Exec, NodeEvent, Patch},
 };
 
 pub(crate) const PHASES: &[&str] = &["Pending", "Running", "Succeeded", "Failed", "Unknown"];
@@ -21,6 +23,12 @@ const NUMBER: Field = Field::Number(Unit::Number);
 
 /// Nodes that one test may have.
 const MOST_NODES: u32 = 20_000;
+
+/// Slowest link, bytes a second.
+const LEAST_RATE: u64 = 1 << 10;
+
+/// How much longer a link may be.
+const DELAYS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 
 impl Checker<'_> {
     pub(super) fn cluster(&mut self, test: &Test, spec: &Place<'_>) {
@@ -124,7 +132,7 @@ impl Checker<'_> {
         if self.is_for_cluster() && !action.is_of_cluster() {
             let fault = Fault::new(place.label(key), format!("`{key}` is nothing that a cluster can do"));
             self.fault(fault.hint(
-                "expected start, stop, delete, apply, patch, scale, exec, evict, cordon, uncordon, drain, node, http, dial, resolve, send or reach",
+                "expected start, stop, delete, apply, patch, scale, exec, evict, cordon, uncordon, drain, node, mute, unmute, http, dial, resolve, send or reach",
             ));
         } else if (self.is_for(Target::Runtime) || self.is_for(Target::Host)) && !action.is_of_runtime() {
             let fault = Fault::new(place.label(key), format!("`{key}` is nothing that a runtime can do"));
@@ -233,12 +241,50 @@ impl Checker<'_> {
                     self.fault(fault.help("raise `timeouts.test`"));
                 }
             }
-            Action::Node(event) => {
-                let (word, node) = event.parts();
-                self.node(node, place.key(word).extent);
+            Action::Node(event) => self.node_event(event, &place),
+            Action::Mute(name) | Action::Unmute(name) => {
+                self.started(name, place.extent);
+                self.pods_of(name, place.extent, action.key());
             }
             _ => {}
         }
+    }
+
+    fn node_event(&mut self, event: &NodeEvent, place: &Place<'_>) {
+        let (word, node) = event.parts();
+        let at = place.key(word);
+        match event {
+            NodeEvent::Separate(separate) => {
+                self.node(&separate.from, at.key("from").extent);
+                if separate.from.value == node.value {
+                    let fault = Fault::new(at.key("from").extent, "nobody is separated from itself");
+                    self.fault(fault.hint("expected another node"));
+                }
+            }
+            NodeEvent::Lose(lose) => {
+                if let Some(with) = &lose.with {
+                    self.node(with, at.key("with").extent);
+                }
+                if !(1..=100).contains(&lose.percent) {
+                    let message = format!("{} of a hundred packets cannot be lost", lose.percent);
+                    self.fault(Fault::new(at.key("percent").extent, message).hint("expected 1 to 100"));
+                }
+            }
+            NodeEvent::Throttle(throttle) if throttle.rate.0 < LEAST_RATE => {
+                let fault = Fault::new(at.key("rate").extent, "nothing would get through in time");
+                self.fault(fault.hint("expected at least 1Ki, bytes a second"));
+            }
+            NodeEvent::Delay(delay) if !DELAYS.contains(&delay.by.0) => {
+                let fault = Fault::new(at.key("by").extent, format!("a delay of {} makes no sense", delay.by));
+                self.fault(fault.hint("expected 1ms to 10s"));
+            }
+            _ => {}
+        }
+        let is_map = matches!(
+            event,
+            NodeEvent::Separate(_) | NodeEvent::Lose(_) | NodeEvent::Throttle(_) | NodeEvent::Delay(_)
+        );
+        self.node(node, if is_map { at.key("node").extent } else { at.extent });
     }
 
     fn object_patch(&mut self, patch: &Patch, place: &Place<'_>) {

@@ -86,7 +86,9 @@ impl Checker<'_> {
                 | Action::Cordon(_)
                 | Action::Uncordon(_)
                 | Action::Drain(_)
-                | Action::Node(_)),
+                | Action::Node(_)
+                | Action::Mute(_)
+                | Action::Unmute(_)),
             ) => self.cluster_action(action, place),
             Some(
                 action @ (Action::Http(_) | Action::Dial(_) | Action::Resolve(_) | Action::Send(_) | Action::Reach(_)),

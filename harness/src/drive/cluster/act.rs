@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use kubernetes::{Error, Patch};
 use oci_runtime_client::Outcome;
 use serde_json::{Value, json};
-use spec::step::{Delete, Drain, Exec, Propagation, Stop};
+use spec::step::{Delete, Drain, Exec, NodeEvent, Propagation, Stop};
 use spec::{Action, Workload};
 
+use super::nodes::Names;
 use super::{Cluster, EVERY, Made, manifest, text};
 use crate::drive::{Stuck, World};
 use crate::wait::{self, Waited};
@@ -94,11 +95,24 @@ impl World<'_> {
             Action::Drain(drain) => self.drain(drain),
             Action::Node(event) => {
                 let (word, node) = event.parts();
-                let path = {
+                let (path, how) = {
                     let cluster = self.cluster().map_err(Stuck::Host)?;
-                    format!("/plimsoll/v1/nodes/{}/{word}", cluster.names.real(&node.value))
+                    let path = format!("/plimsoll/v1/nodes/{}/{word}", cluster.names.real(&node.value));
+                    (path, how(event, &cluster.names))
                 };
                 self.ask(format!("{word} node {}", node.value), |cluster| {
+                    cluster.client.post(&path, &how)
+                })
+                .map(drop)
+            }
+            Action::Mute(name) | Action::Unmute(name) => {
+                let word = action.key();
+                let pods = self.pods_of(&name.value)?;
+                let pod = pods.first();
+                let pod = pod.ok_or_else(|| Stuck::Subject(format!("`{}` has no pod to {word}", name.value)))?;
+                let (namespace, pod) = (text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
+                let path = format!("/plimsoll/v1/pods/{namespace}/{pod}/{word}");
+                self.ask(format!("{word} pod {pod}"), |cluster| {
                     cluster.client.post(&path, &json!({}))
                 })
                 .map(drop)
@@ -354,6 +368,20 @@ impl World<'_> {
     }
 }
 
+/// What an event of a node needs to be told beside its word, with nodes by the names that they have there.
+fn how(event: &NodeEvent, names: &Names) -> Value {
+    match event {
+        NodeEvent::Separate(separate) => json!({"from": names.real(&separate.from.value)}),
+        NodeEvent::Lose(lose) => {
+            let with = lose.with.as_ref().map(|with| names.real(&with.value));
+            json!({"percent": lose.percent, "with": with})
+        }
+        NodeEvent::Throttle(throttle) => json!({"bytes": throttle.rate.0}),
+        NodeEvent::Delay(delay) => json!({"milliseconds": delay.by.0.as_millis() as u64}),
+        _ => json!({}),
+    }
+}
+
 impl Cluster {
     /// Where an object belongs.
     fn place(&self, object: &Value) -> Result<Made, String> {
@@ -422,5 +450,25 @@ impl Cluster {
             }
         }
         Ok((!left.is_empty()).then(|| left.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_a_node_is_told_with_what_it_needs() {
+        let told = |event: Value| how(&serde_json::from_value(event).unwrap(), &Names::default());
+        let at = |value: &str| json!({"at": {"line": 1, "column": 1}, "value": value});
+        let lose = json!({"lose": {"node": at("a"), "percent": 20, "with": at("b")}});
+        assert_eq!(told(lose), json!({"percent": 20, "with": "b"}));
+        let separate = json!({"separate": {"node": at("a"), "from": at("b")}});
+        assert_eq!(told(separate), json!({"from": "b"}));
+        let throttle = json!({"throttle": {"node": at("a"), "rate": "64Ki"}});
+        assert_eq!(told(throttle), json!({"bytes": 65536}));
+        let delay = json!({"delay": {"node": at("a"), "by": "1.5s"}});
+        assert_eq!(told(delay), json!({"milliseconds": 1500}));
+        assert_eq!(told(json!({"flush": at("a")})), json!({}));
     }
 }
