@@ -39,6 +39,9 @@ const SERVICE_CHECK: &str = "service-endpoints-check";
 const NODE_PORT_CHECK: &str = "nodeport-endpoints-check";
 const ADDRESS_CHECK: &str = "cluster-ips-check";
 
+/// `RTN_LOCAL`: an address of this machine.
+pub(crate) const OWN: u32 = 2;
+
 /// The bit of the mark, kube-proxy's own.
 const MASQUERADE: u32 = 0x4000;
 /// Turns of chains: where destinations and sources are changed, and where packets are judged.
@@ -163,6 +166,8 @@ fn rules(config: &Config, faults: &Faults) -> Vec<(&'static str, Vec<Rule>)> {
         (
             ADDRESS_CHECK,
             vec![
+                // The DNS is served at its Service's own address, on each node.
+                Rule::new().is(Field::DestinationKind, OWN).back(),
                 unknown_port.about("a port that the Service does not have"),
                 nowhere.drop().about("an address of no Service"),
             ],

@@ -10,15 +10,13 @@ use std::time::Duration;
 use netfilter::{Field, Part, Rule, Set, Type, Value, Verdict};
 
 use crate::base::{
-    CLUSTER_ADDRESSES, MARK_FOR_MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, REJECT, SERVICES,
+    CLUSTER_ADDRESSES, MARK_FOR_MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, OWN, REJECT, SERVICES,
 };
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Endpoints};
 use crate::fault::Faults;
 use crate::service::{Port, Service};
 
-/// `RTN_LOCAL`: an address of this machine.
-const OWN: u32 = 2;
 /// Backends that are chosen from without a map. Only the first packet of a connection passes their rules.
 const FEW: usize = 8;
 /// What [`Faults`] call forever.
