@@ -98,12 +98,12 @@ struct Running {
     /// Seconds that whoever wants it gone gives it.
     unhealthy: Option<Option<i64>>,
     stopping: bool,
-    probes: Vec<AbortHandle>,
+    probes: Vec<(Which, AbortHandle)>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.probes.iter().for_each(AbortHandle::abort);
+        self.probes.iter().for_each(|(_, probe)| probe.abort());
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{State, Worker};
 use crate::context::Context;
 use crate::engine::Container;
-use crate::probe::{self, Handler};
+use crate::probe::{self, Handler, Which};
 
 /// What a container gets at least, once its hook has used its time up.
 const LEAST: Duration = Duration::from_secs(2);
@@ -25,8 +25,9 @@ impl Worker {
             return;
         };
         running.stopping = true;
-        running.ready = false;
-        running.probes.drain(..).for_each(|probe| probe.abort());
+        // It is as ready as its probe says until it has ended: who has nobody else goes on to be served by it.
+        let stopped = running.probes.extract_if(.., |(which, _)| *which != Which::Readiness);
+        stopped.for_each(|(_, probe)| probe.abort());
         let of_probe = running.unhealthy.flatten();
         let grace = match (&self.ending, of_probe) {
             (Some(ending), _) => (ending.begun + ending.grace).saturating_duration_since(Instant::now()),

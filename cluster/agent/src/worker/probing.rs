@@ -65,7 +65,7 @@ impl Worker {
                 }
             }
         });
-        running.probes.push(task.abort_handle());
+        running.probes.push((which, task.abort_handle()));
     }
 
     pub(super) fn probed(&mut self, at: usize, attempt: u32, which: Which, answer: bool) {
@@ -76,7 +76,7 @@ impl Worker {
         let State::Running(running) = &mut one.state else {
             return;
         };
-        if one.attempt != attempt || running.stopping {
+        if one.attempt != attempt || (running.stopping && which != Which::Readiness) {
             return;
         }
         match (which, answer) {

@@ -66,7 +66,7 @@ impl Worker {
             },
             State::Running(running) => {
                 started = running.started();
-                ready = started && running.ready && !running.stopping;
+                ready = started && running.ready;
                 id.clone_from(&running.container.id);
                 json!({"running": {"startedAt": time::seconds(running.container.started)}})
             }
@@ -147,7 +147,7 @@ impl Worker {
             .iter()
             .filter(|one| one.role != Role::Init)
             .filter(|one| {
-                let ready = |running: &super::Running| running.started() && running.ready && !running.stopping;
+                let ready = |running: &super::Running| running.started() && running.ready;
                 !matches!(&one.state, State::Running(running) if ready(running))
             })
             .map(|one| one.name.as_str())
