@@ -99,17 +99,17 @@ fn has_node_ports(service: &Value) -> bool {
     }
 }
 
-/// What was allocated stays, unless the type no longer has it.
+/// What was allocated stays; what the type no longer has and nobody changed goes.
 fn carry(old: &Value, new: &mut Value) {
     let was = address(old).map(str::to_owned);
     match (kind(old), kind(new)) {
         ("ExternalName", _) => {}
-        (_, "ExternalName") if address(new) == was.as_deref() => {
-            for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-                meta::remove(new, &["spec", field]);
+        (_, "ExternalName") => {
+            if address(new) == was.as_deref() {
+                drop_unchanged(old, new, &["clusterIP", "clusterIPs"]);
             }
+            drop_unchanged(old, new, &["ipFamilies", "ipFamilyPolicy"]);
         }
-        (_, "ExternalName") => {}
         _ if address(new).is_none() => {
             for field in ["clusterIP", "clusterIPs"] {
                 if let Some(value) = meta::at(old, &["spec", field]) {
@@ -118,6 +118,9 @@ fn carry(old: &Value, new: &mut Value) {
             }
         }
         _ => {}
+    }
+    if is_seen_from_outside(old) && !is_seen_from_outside(new) {
+        drop_unchanged(old, new, &["externalTrafficPolicy"]);
     }
     let had = meta::list(old, &["spec", "ports"]);
     let (before, after) = (has_node_ports(old), has_node_ports(new));
@@ -144,6 +147,23 @@ fn carry(old: &Value, new: &mut Value) {
         && let Some(was) = meta::at(old, &["spec", "healthCheckNodePort"])
     {
         meta::set(new, &["spec", "healthCheckNodePort"], was.clone());
+    }
+}
+
+fn drop_unchanged(old: &Value, new: &mut Value, fields: &[&str]) {
+    for field in fields {
+        if meta::at(old, &["spec", field]) == meta::at(new, &["spec", field]) {
+            meta::remove(new, &["spec", field]);
+        }
+    }
+}
+
+/// Whether there is a way to it from outside of the cluster.
+fn is_seen_from_outside(service: &Value) -> bool {
+    match kind(service) {
+        "NodePort" | "LoadBalancer" => true,
+        "ClusterIP" => !meta::list(service, &["spec", "externalIPs"]).is_empty(),
+        _ => false,
     }
 }
 
@@ -374,6 +394,20 @@ mod tests {
         let mut outer = old.clone();
         meta::set(&mut outer, &["spec", "type"], "ExternalName");
         carry(&old, &mut outer);
-        assert_eq!(outer["spec"].get("clusterIP"), None);
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            assert_eq!(outer["spec"].get(field), None, "{field}");
+        }
+
+        let policy = |service: &mut Value, word: &str| meta::set(service, &["spec", "externalTrafficPolicy"], word);
+        let mut old = old;
+        policy(&mut old, "Local");
+        let mut inner = old.clone();
+        meta::set(&mut inner, &["spec", "type"], "ClusterIP");
+        let mut changed = inner.clone();
+        policy(&mut changed, "Cluster");
+        carry(&old, &mut inner);
+        carry(&old, &mut changed);
+        assert_eq!(inner["spec"].get("externalTrafficPolicy"), None);
+        assert_eq!(changed["spec"]["externalTrafficPolicy"], "Cluster");
     }
 }
