@@ -37,7 +37,9 @@ fn of_check(test: &Test, check: &Check) -> Vec<&'static str> {
         Subject::Pod(_) | Subject::Logs(_) => vec!["pod"],
         Subject::Replicas(_) | Subject::Ready(_) => vec!["workload", "pod"],
         Subject::Object(_) | Subject::Exists(_) | Subject::Events(_) => vec!["workload"],
-        Subject::Connection(_) | Subject::Responses(_) | Subject::Reachability(_) => vec!["network", "service", "policy"],
+        Subject::Connection(_) | Subject::Responses(_) | Subject::Reachability(_) => {
+            vec!["network", "service", "policy"]
+        }
         Subject::Dns(_) => vec!["dns"],
         Subject::Endpoints(_) => vec!["endpoints"],
     }

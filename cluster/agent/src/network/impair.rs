@@ -224,8 +224,8 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::network::{NetworkMode, Underlay};
     use crate::network::lab::{Pod, ask, is_root};
+    use crate::network::{NetworkMode, Underlay};
 
     struct Place {
         node: NodeNetwork,
