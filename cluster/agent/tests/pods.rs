@@ -471,8 +471,8 @@ async fn probes_hooks_and_grace() {
     cluster.pod("ill", "n0", json!({"containers": [ill]}));
     let restarted = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].as_i64() >= Some(1);
     cluster.until("ill", "restarted", restarted).await;
-    let never = cluster.get("never").unwrap();
-    assert_eq!(never["status"]["phase"], "Running");
+    let runs = |pod: &Value| pod["status"]["phase"] == "Running";
+    let never = cluster.until("never", "running", runs).await;
     assert_eq!(
         meta::condition(&never, "Ready").unwrap()["reason"],
         "ContainersNotReady"
