@@ -20,21 +20,32 @@ use crate::executable::{self, Profile};
 
 use accelerator::Accelerator;
 
-/// What control groups carry, and of the cluster's network what another kernel might not: where every instruction is emulated,
-/// all of that takes longer than the rest of the pipeline. `-- specs` runs everything.
-const CATALOGUE: [&str; 11] = [
+/// What control groups carry, and of the cluster what another kernel might not: where every instruction is emulated, all of
+/// that takes longer than the rest of the pipeline. `-- specs` runs everything.
+const CATALOGUE: [&str; 19] = [
     "specs/cgroup",
     "specs/host",
     "specs/isolation",
     "specs/lifecycle",
     "specs/security",
-    "specs/pod",
+    "specs/pod/agent-restart-adopts-its-pods.yaml",
+    "specs/pod/containers-share-network-and-name.yaml",
+    "specs/pod/empty-dir-is-shared-and-limited.yaml",
+    "specs/pod/oom-score-follows-the-class.yaml",
+    "specs/pod/out-of-memory-hits-the-right-container.yaml",
+    "specs/pod/qos-classes.yaml",
+    "specs/pod/security-context.yaml",
+    "specs/pod/shared-process-namespace.yaml",
+    "specs/pod/termination-is-heard-then-forced.yaml",
     "specs/network/dns-on-every-node.yaml",
     "specs/policy/default-deny-of-ingress.yaml",
     "specs/service/affinity-keeps-the-backend.yaml",
     "specs/service/node-port-from-outside.yaml",
     "specs/service/no-endpoints-is-refused.yaml",
 ];
+
+/// What limits and isolates: for an ordinary user.
+const LIMITS: [&str; 2] = ["specs/cgroup", "specs/isolation"];
 
 /// What to run, and how.
 #[derive(Debug, clap::Args)]
@@ -54,7 +65,7 @@ pub(crate) struct Options {
     /// Who runs it.
     #[arg(long = "as", value_enum, default_value_t)]
     user: User,
-    /// Words for `plimsoll run`; without any, the catalogue but for scheduling and most of the cluster's network as root, and
+    /// Words for `plimsoll run`; without any, the catalogue but for most of the cluster as root, and
     /// what limits and isolates as an ordinary user.
     #[arg(last = true, value_name = "ARGUMENT")]
     arguments: Vec<String>,
@@ -153,18 +164,18 @@ fn judge(workspace: &Path, options: &Options) -> Result<u8, Error> {
         initramfs::make(&stage1, &modules).map_err(Error::Make)?,
     )
     .map_err(Error::Make)?;
-    let catalogue = CATALOGUE.map(str::to_owned);
-    let limits = ["specs/cgroup", "specs/isolation"].map(str::to_owned);
-    let given = |default| {
-        if options.arguments.is_empty() {
-            default
-        } else {
-            &options.arguments[..]
-        }
+    let given = |default: &[&str]| {
+        let default = default.iter().map(|word| (*word).to_owned());
+        let words = match options.arguments.is_empty() {
+            true => default.collect(),
+            false => options.arguments.clone(),
+        };
+        let patience = options.accel.patience().map(|times| format!("--patience={times}"));
+        patience.into_iter().chain(words).collect()
     };
     let arguments = [
-        (options.user != User::Ordinary).then(|| given(&catalogue[..])),
-        (options.user != User::Root).then(|| given(&limits[..])),
+        (options.user != User::Ordinary).then(|| given(&CATALOGUE)),
+        (options.user != User::Root).then(|| given(&LIMITS)),
     ];
     let contents = disk::Contents {
         plimsoll: &plimsoll,

@@ -141,6 +141,10 @@ pub(crate) struct Driving {
     /// Bound of each case, in place of its own: `30s`, `2m`.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Multiply all bounds of time of the specs, what `eventually` allows included, for a machine that is emulated or very
+    /// slow. What is sampled stays as it is.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) patience: u32,
     /// Try a case that does not pass again, so often at most, in place of what its spec says. A check that passes only
     /// then is flaky: that is told, and fails the run unless the spec says `retries.flaky: allow`. Cases under sabotage
     /// are never tried again.

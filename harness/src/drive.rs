@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use oci_runtime_client::{Client, Outcome};
 use record::{Event, Seen};
+use spec::patience;
 use spec::step::Window;
 use spec::{Check, Spanned, Step};
 
@@ -149,7 +150,7 @@ enum Stuck {
 
 /// Runs the case. Answers how much of the time passed in waits that the spec asks for and in commands of the subject.
 pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
-    let step_deadline = job.case.spec.timeouts.step.map_or(Duration::from_secs(10), |t| t.0);
+    let step_deadline = job.case.spec.timeouts.step.unwrap_or(patience::COMMAND).0;
     let client = Client::new(
         &job.subject.argv,
         &PathBuf::from(format!("{HOME}/state")),
@@ -286,13 +287,7 @@ impl World<'_> {
 
     /// Removes what the case made in a cluster that lives on.
     fn lower(&mut self) {
-        let within = self
-            .job
-            .case
-            .spec
-            .timeouts
-            .teardown
-            .map_or(Duration::from_secs(10), |t| t.0);
+        let within = self.job.case.spec.timeouts.teardown.unwrap_or(patience::TEARDOWN).0;
         let start = Instant::now();
         let left = self
             .cluster

@@ -32,6 +32,14 @@ pub struct Case {
     pub places: spec::Places,
 }
 
+impl Case {
+    /// Multiplies all bounds of time, for a machine on which everything takes longer.
+    pub fn be_patient(&mut self, times: u32) {
+        self.header.patience = times;
+        self.spec.wait_longer(times);
+    }
+}
+
 /// A spec file as it was read.
 #[derive(Debug)]
 pub struct SpecFile {
@@ -356,6 +364,7 @@ pub(crate) fn case(
                 })
                 .collect(),
             attempt: 1,
+            patience: 1,
             flaky_allowed: document
                 .spec
                 .retries

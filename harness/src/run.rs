@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use record::{Ending, Event, Ledger, SkipBudget, SubjectInfo, Tally};
+use spec::patience;
 use spec::step::Metric;
 
 use crate::gc::Owner;
@@ -606,8 +607,8 @@ fn guarded(
     let test = shared
         .options
         .timeout
-        .unwrap_or_else(|| timeouts.test.map_or(Duration::from_secs(60), |t| t.0));
-    let teardown = timeouts.teardown.map_or(Duration::from_secs(10), |t| t.0);
+        .unwrap_or_else(|| timeouts.test.unwrap_or(patience::CASE).0);
+    let teardown = timeouts.teardown.unwrap_or(patience::TEARDOWN).0;
     let job = Job {
         // A runtime that refuses a hybrid host gets to see the version 1 part of it.
         hide_unified: subject.argv.iter().any(|word| word.rsplit('/').next() == Some("crun")),

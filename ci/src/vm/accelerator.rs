@@ -23,6 +23,14 @@ impl Accelerator {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
         }
     }
+
+    /// By what bounds of time are multiplied: an instruction takes ten times as long and more, beside another load still longer.
+    pub(super) fn patience(self) -> Option<u32> {
+        match self {
+            Self::Tcg => Some(15),
+            Self::Kvm => None,
+        }
+    }
 }
 
 impl fmt::Display for Accelerator {

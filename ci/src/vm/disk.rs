@@ -15,7 +15,7 @@ pub(super) struct Contents<'a> {
     /// The catalogue.
     pub(super) specs: &'a Path,
     /// Words for `plimsoll run` as root, and as an ordinary user; none where that pass is left out.
-    pub(super) arguments: [Option<&'a [String]>; 2],
+    pub(super) arguments: [Option<Vec<String>>; 2],
 }
 
 const FOLDERS: [&str; 13] = [
@@ -57,7 +57,7 @@ impl Contents<'_> {
         copy(self.specs, &root.join("repo/specs"))?;
         for (file, words) in ["etc/plimsoll-arguments", "etc/plimsoll-arguments-ordinary"]
             .iter()
-            .zip(self.arguments)
+            .zip(&self.arguments)
         {
             if let Some(words) = words {
                 fs_err::write(root.join(file), words.join("\n"))?;
@@ -108,12 +108,12 @@ mod tests {
         fs_err::write(&program, "x").unwrap();
         fs_err::create_dir_all(dir.path().join("specs/a")).unwrap();
         fs_err::write(dir.path().join("specs/a/b.yaml"), "y").unwrap();
-        let arguments = ["specs/a".to_owned(), "--jobs=1".to_owned()];
+        let arguments = vec!["specs/a".to_owned(), "--jobs=1".to_owned()];
         let contents = Contents {
             plimsoll: &program,
             stage2: &program,
             specs: &dir.path().join("specs"),
-            arguments: [Some(&arguments), None],
+            arguments: [Some(arguments), None],
         };
         let root = dir.path().join("root");
         contents.lay_out(&root).unwrap();

@@ -172,13 +172,9 @@ pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error>
             .or_else(|| made.get(header.healthy().as_str()));
         if let Some(case) = case {
             let header = header.as_ref().clone();
-            cases.insert(
-                header.id.clone(),
-                Case {
-                    header,
-                    ..(*case).clone()
-                },
-            );
+            let mut case = (*case).clone();
+            case.be_patient(header.patience);
+            cases.insert(header.id.clone(), Case { header, ..case });
         }
     }
     Ok(cases)

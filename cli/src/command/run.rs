@@ -92,6 +92,9 @@ pub(super) fn drive(
         ));
         return Ok(ControlFlow::Break(4));
     }
+    if driving.patience > 1 {
+        cases.iter_mut().for_each(|case| case.be_patient(driving.patience));
+    }
     if let Some(seed) = driving.seed {
         shuffle(&mut cases, seed);
     }

@@ -14,6 +14,7 @@ pub mod load;
 pub mod manifest;
 pub mod matcher;
 pub mod node;
+pub mod patience;
 pub mod place;
 pub mod quantity;
 pub mod requirement;

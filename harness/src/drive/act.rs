@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use spec::requirement::NamespaceKind;
 use spec::step::{Oci, OciVerb, Stop};
 use spec::workload::{Bundle, RootfsKind};
-use spec::{Action, Workload};
+use spec::{Action, Workload, patience};
 
 use super::container::{Container, Init};
 use super::host_process::HostProcess;
@@ -123,13 +123,7 @@ impl World<'_> {
             }
             Action::Script(script) => {
                 let argv = ["/bin/sh".into(), "-c".into(), script.run.clone().into()];
-                let deadline = self
-                    .job
-                    .case
-                    .spec
-                    .timeouts
-                    .step
-                    .map_or(Duration::from_secs(10), |t| t.0);
+                let deadline = self.job.case.spec.timeouts.step.unwrap_or(patience::COMMAND).0;
                 let outcome = oci_runtime_client::run(&argv, Streams::captured(), deadline);
                 self.did(outcome)
             }

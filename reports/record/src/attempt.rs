@@ -329,6 +329,7 @@ mod tests {
             proving: false,
             checks: Vec::new(),
             attempt: 1,
+            patience: 1,
             flaky_allowed,
             t: 0.0,
         }

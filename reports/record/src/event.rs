@@ -215,8 +215,11 @@ pub struct CaseHeader {
     /// Its checks, in order.
     pub checks: Vec<CheckHeader>,
     /// Which attempt at the case it is, from 1.
-    #[serde(default = "first", skip_serializing_if = "is_first")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub attempt: u32,
+    /// By what the bounds of time of its spec were multiplied.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub patience: u32,
     /// A check that passes in a later attempt only is green, as the spec says.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flaky_allowed: bool,
@@ -241,12 +244,12 @@ impl CaseHeader {
     }
 }
 
-fn first() -> u32 {
+fn one() -> u32 {
     1
 }
 
-fn is_first(attempt: &u32) -> bool {
-    *attempt == 1
+fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 /// What a check is, for reports.

@@ -332,6 +332,7 @@ fn every_event() -> Vec<Event> {
                 about: "exit".into(),
             }],
             attempt: 1,
+            patience: 10,
             flaky_allowed: true,
             t: 0.125,
         })),
@@ -350,6 +351,7 @@ fn every_event() -> Vec<Event> {
                 proving: false,
                 checks: Vec::new(),
                 attempt: 1,
+                patience: 1,
                 flaky_allowed: false,
                 t: 0.25,
             }

@@ -1,0 +1,72 @@
+//! More time for the same test, where a machine is slow.
+
+use crate::{Span, Test, Window};
+
+/// Unless told, a whole case may take so long.
+pub const CASE: Span = Span(std::time::Duration::from_secs(60));
+
+/// Unless told, a command of the subject may take so long.
+pub const COMMAND: Span = Span(std::time::Duration::from_secs(10));
+
+/// Unless told, removing what a case made may take so long.
+pub const TEARDOWN: Span = Span(std::time::Duration::from_secs(10));
+
+impl Test {
+    /// Multiplies every bound of time: those of the test, and what `eventually` allows. What is sampled or must hold
+    /// throughout (`consistently`) stays as long as it is.
+    pub fn wait_longer(&mut self, times: u32) {
+        let longer = |span: Span| Span(span.0.saturating_mul(times));
+        let bounds = &mut self.timeouts;
+        bounds.test = Some(longer(bounds.test.unwrap_or(CASE)));
+        bounds.step = Some(longer(bounds.step.unwrap_or(COMMAND)));
+        bounds.teardown = Some(longer(bounds.teardown.unwrap_or(TEARDOWN)));
+        bounds.setup = bounds.setup.map(longer);
+        let phases = [
+            &mut self.setup,
+            &mut self.steps,
+            &mut self.teardown,
+            &mut self.on_failure,
+        ];
+        for step in phases.into_iter().flatten() {
+            if let Window::Eventually { within, .. } = &mut step.value.window {
+                *within = longer(*within);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Span, Test, Window};
+
+    #[test]
+    fn bounds_grow_and_what_must_hold_throughout_does_not() {
+        let mut test: Test = serde_json::from_value(serde_json::json!({
+            "description": "d",
+            "targets": [{"at": {"line": 1, "column": 1}, "value": "runtime"}],
+            "timeouts": {"test": "20s"},
+            "steps": [
+                {"at": {"line": 1, "column": 1}, "value": {"eventually": {"within": "1s", "every": "20ms"}}},
+                {"at": {"line": 2, "column": 1}, "value": {"consistently": {"for": "1s", "every": "20ms"}}},
+            ],
+        }))
+        .unwrap();
+        test.wait_longer(3);
+        let seconds = |n| Span(Duration::from_secs(n));
+        assert_eq!(test.timeouts.test, Some(seconds(60)));
+        assert_eq!(test.timeouts.step, Some(seconds(30)));
+        assert_eq!(test.timeouts.teardown, Some(seconds(30)));
+        let every = Span(Duration::from_millis(20));
+        let windows: Vec<Window> = test.steps.iter().map(|step| step.value.window).collect();
+        let (within, lasting) = (seconds(3), seconds(1));
+        assert_eq!(
+            windows,
+            [
+                Window::Eventually { within, every },
+                Window::Consistently { lasting, every }
+            ]
+        );
+    }
+}
