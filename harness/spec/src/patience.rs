@@ -39,20 +39,30 @@ impl Test {
 mod tests {
     use std::time::Duration;
 
-    use crate::{Span, Test, Window};
+    use crate::{Span, Window, load};
+
+    const SPEC: &str = "
+apiVersion: plimsoll.dev/v1
+kind: Test
+metadata: {name: t}
+spec:
+  description: d
+  targets: [host]
+  timeouts: {test: 20s}
+  steps:
+  - script: {run: ls}
+    eventually: {within: 1s, every: 20ms}
+    expect: [{id: a, on: host, file: {path: /dev/null, type: character}}]
+  - script: {run: ls}
+    consistently: {for: 1s, every: 20ms}
+    expect: [{id: b, on: host, file: {path: /dev/null, type: character}}]
+";
 
     #[test]
     fn bounds_grow_and_what_must_hold_throughout_does_not() {
-        let mut test: Test = serde_json::from_value(serde_json::json!({
-            "description": "d",
-            "targets": [{"at": {"line": 1, "column": 1}, "value": "runtime"}],
-            "timeouts": {"test": "20s"},
-            "steps": [
-                {"at": {"line": 1, "column": 1}, "value": {"eventually": {"within": "1s", "every": "20ms"}}},
-                {"at": {"line": 2, "column": 1}, "value": {"consistently": {"for": "1s", "every": "20ms"}}},
-            ],
-        }))
-        .unwrap();
+        let loaded = load(SPEC, "t.yaml");
+        let written = &loaded.documents[0];
+        let mut test = written.decode(&written.variants()[0], None).unwrap().spec;
         test.wait_longer(3);
         let seconds = |n| Span(Duration::from_secs(n));
         assert_eq!(test.timeouts.test, Some(seconds(60)));
