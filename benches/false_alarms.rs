@@ -10,9 +10,9 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use benches::chance::Chance;
 use benches::false_alarms::{Count, Drawn, HEALTHY, Load, Row, burn, cases, resample, table};
 use clap::Parser;
+use statistics::chance::Chance;
 
 /// The word on which this program burns.
 const BURN: &str = "__burn";

@@ -9,7 +9,7 @@ mod table;
 pub use self::load::{Load, burn};
 pub use self::recorded::{Case, Drawn, Error, cases};
 pub use self::resample::resample;
-pub use self::table::{Count, Row, lower, table, upper};
+pub use self::table::{Count, Row, table};
 
 /// What is put into a spec: nothing, or one of its sabotages.
 pub const HEALTHY: &str = "healthy";

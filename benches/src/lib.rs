@@ -1,6 +1,5 @@
 //! Criterion benches of our own code, and how often the judge errs.
 
-pub mod chance;
 pub mod executable;
 pub mod false_alarms;
 pub mod schedule;

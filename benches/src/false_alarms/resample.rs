@@ -6,9 +6,9 @@
 use record::samples::{Conditions, SamplePlan};
 use record::{Seen, Verdict};
 use spec::Check;
+use statistics::chance::Chance;
 
 use super::Drawn;
-use crate::chance::Chance;
 
 /// Windows in a block: what a run draws before its first judgement.
 const BLOCK: usize = 4;

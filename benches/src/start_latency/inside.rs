@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use serde_json::Value;
+use statistics::chance::Chance;
 
 use super::floor::Floor;
 use super::{Error, Regime, Subject, act, bundle, pass, refused};
-use crate::chance::Chance;
 
 const HOME: &str = "/run/plimsoll-bench";
 const SPACING: Duration = Duration::from_millis(20);

@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Write};
 
+use statistics::chance::Chance;
+use statistics::quantile::{quantile, ratio};
+
 use super::{Measured, Regime, Subject};
-use crate::chance::{Chance, quantile, ratio};
 
 /// What else the machine did.
 #[derive(Clone, Debug, PartialEq)]

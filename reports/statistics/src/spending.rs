@@ -5,6 +5,13 @@
 //! of all samples, and each look uses what was spent since the one before. The shares add up to `α`, so that by the
 //! union bound the looks together err no more often than one look would, however much they depend on each other.
 
+/// The share of the allowed error that may be spent by the time that the share `t` of all samples, or of the time for them,
+/// is spent.
+#[must_use]
+pub fn spent_by(t: f64) -> f64 {
+    ((std::f64::consts::E - 1.0) * t.clamp(0.0, 1.0)).ln_1p()
+}
+
 /// One look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
@@ -16,6 +23,7 @@ pub struct Look {
 
 /// The looks from `count` samples to `most`, each at half as many samples again as the one before: a look costs error, and
 /// so fewer decide sooner than many.
+#[must_use]
 pub fn looks(count: u64, most: u64, error: f64) -> Vec<Look> {
     let first = usize::try_from(count.max(1)).unwrap_or(usize::MAX);
     let most = usize::try_from(most).unwrap_or(usize::MAX).max(first);
@@ -23,7 +31,7 @@ pub fn looks(count: u64, most: u64, error: f64) -> Vec<Look> {
     let (mut n, mut spent) = (first, 0.0);
     loop {
         let share = n as f64 / most as f64;
-        let until = error * ((std::f64::consts::E - 1.0) * share).ln_1p();
+        let until = error * spent_by(share);
         all.push(Look {
             n,
             error: until - spent,
@@ -33,6 +41,47 @@ pub fn looks(count: u64, most: u64, error: f64) -> Vec<Look> {
         }
         spent = until;
         n = n.saturating_add(n.div_ceil(2)).min(most);
+    }
+}
+
+/// Looks at shares of a budget of time: when they are due, and what share of the allowed error each may use.
+///
+/// The time of a look may not be chosen by what was seen. A share of a budget of time is not: were the programs the same, it
+/// would be the same whichever of a pair bears which name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clock {
+    due: f64,
+    spent: f64,
+}
+
+/// When the first look is due.
+const FIRST: f64 = 0.04;
+
+/// How much later the next one is due.
+const LATER: f64 = 1.35;
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { due: FIRST, spent: 0.0 }
+    }
+}
+
+impl Clock {
+    /// Whether a look is due when this share of the budget is spent.
+    #[must_use]
+    pub fn is_due(&self, share: f64) -> bool {
+        share >= self.due && self.spent < 1.0
+    }
+
+    /// Takes a look at this share: the part of the allowed error that it may use. All parts together are at most 1.
+    pub fn look(&mut self, share: f64) -> f64 {
+        while self.due <= share && self.due < 1.0 {
+            self.due = (self.due * LATER).min(1.0);
+        }
+        let until = spent_by(share);
+        let part = until - self.spent;
+        self.spent = until;
+        part
     }
 }
 
@@ -62,5 +111,25 @@ mod tests {
     fn looks_are_few() {
         let n: Vec<usize> = looks(4, 24, 0.05).iter().map(|look| look.n).collect();
         assert_eq!(n, [4, 6, 9, 14, 21, 24]);
+    }
+
+    #[test]
+    fn a_clock_spends_all_by_the_end_whenever_it_is_asked() {
+        for step in [0.001, 0.013, 0.3, 1.0] {
+            let mut clock = Clock::default();
+            let (mut parts, mut share) = (Vec::new(), 0.0);
+            while share < 1.0 {
+                share = f64::min(share + step, 1.0);
+                if clock.is_due(share) {
+                    parts.push(clock.look(share));
+                }
+            }
+            assert!((parts.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{step}: {parts:?}");
+            assert!(
+                parts.len() <= 13 && parts.iter().all(|part| *part > 0.0),
+                "{step}: {parts:?}"
+            );
+            assert!(!clock.is_due(1.0), "{step}");
+        }
     }
 }

@@ -1,54 +1,47 @@
-//! Random order, and the intervals that random resampling gives.
+//! Quantiles, with intervals that suppose nothing about the distribution.
 
-/// Xorshift: a new order for every seed, the same order for the same seed.
-#[derive(Clone, Debug)]
-pub struct Chance(u64);
+use statrs::distribution::{Binomial, DiscreteCDF};
 
-impl Chance {
-    /// Begins from a seed, of which 0 counts as 1.
-    #[must_use]
-    pub fn new(seed: u64) -> Chance {
-        Chance(seed.max(1))
-    }
-
-    /// A number below `limit`, which must not be 0.
-    pub fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        // The low bits of xorshift are its weak ones; the remainder is below `limit`, so it fits.
-        ((self.0 >> 16) % limit as u64) as usize
-    }
-
-    /// Shuffles by Fisher and Yates.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
+use crate::Estimate;
+use crate::chance::Chance;
 
 /// The smallest value that at least `share` (0 to 1) of all values do not exceed; none of no values.
 #[must_use]
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
+    of_sorted(&sorted, share)
+}
+
+/// [`quantile`] of values that ascend.
+#[must_use]
+pub fn of_sorted(sorted: &[f64], share: f64) -> Option<f64> {
     let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;
-    sorted.get(rank - 1).copied()
+    sorted.get(rank.min(sorted.len()).checked_sub(1)?).copied()
 }
 
-/// A figure with its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Estimate {
-    /// As measured.
-    pub value: f64,
-    /// 2.5 % of the resamples lie below.
-    pub low: f64,
-    /// 2.5 % of the resamples lie above.
-    pub high: f64,
+/// The interval between two order statistics that holds the quantile with at least this confidence, equal tails. An end
+/// for which there are too few samples is open.
+#[must_use]
+pub fn interval(values: &[f64], share: f64, confidence: f64) -> Option<Estimate> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let value = of_sorted(&sorted, share)?;
+    let n = sorted.len();
+    let tail = (1.0 - confidence) / 2.0;
+    let below = Binomial::new(share, n as u64).ok()?;
+    // The k-th smallest (from 1) lies above the quantile with probability P(count below it < k).
+    let low = (1..=n)
+        .take_while(|k| below.cdf(*k as u64 - 1) <= tail)
+        .last()
+        .map_or(f64::NEG_INFINITY, |k| sorted[k - 1]);
+    let high = (1..=n)
+        .find(|k| 1.0 - below.cdf(*k as u64 - 1) <= tail)
+        .map_or(f64::INFINITY, |k| sorted[k - 1]);
+    Some(Estimate { value, low, high })
 }
 
-/// The ratio of two quantiles of paired samples, with a percentile bootstrap interval over the pairs.
+/// The ratio of two quantiles of paired samples, with a percentile bootstrap interval at 95 % over the pairs.
 ///
 /// None without pairs, or where the samples are not paired.
 #[must_use]
@@ -85,12 +78,15 @@ mod tests {
     }
 
     #[test]
-    fn a_shuffle_keeps_what_it_moves() {
-        let mut items: Vec<usize> = (0..50).collect();
-        Chance::new(7).shuffle(&mut items);
-        assert_ne!(items, (0..50).collect::<Vec<_>>());
-        items.sort_unstable();
-        assert_eq!(items, (0..50).collect::<Vec<_>>());
+    fn a_median_of_ten_lies_between_the_second_and_the_ninth() {
+        let values: Vec<f64> = (1..=10).map(f64::from).collect();
+        let found = interval(&values, 0.5, 0.95).unwrap();
+        assert_eq!((found.low, found.high), (2.0, 9.0));
+    }
+
+    #[test]
+    fn a_percentile_that_the_samples_do_not_bound_is_open() {
+        assert_eq!(interval(&[1.0; 50], 0.99, 0.95).unwrap().high, f64::INFINITY);
     }
 
     #[test]
