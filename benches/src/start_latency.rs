@@ -5,6 +5,7 @@
 //! tmpfs and gets the same bundle: the probe's `true` in pid, network, mount, uts, ipc and cgroup namespaces, with limits
 //! of memory, CPU and pids, and a seccomp profile. Before it is timed, a subject shows from inside that it isolates.
 
+pub mod arms;
 mod bundle;
 mod floor;
 mod guard;

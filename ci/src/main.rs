@@ -7,8 +7,8 @@
 
 mod check;
 mod command;
+mod evaluate;
 mod executable;
-mod false_alarms;
 mod oracle;
 mod root;
 mod schema;
@@ -40,7 +40,9 @@ enum Stage {
     /// All specs on runc and crun: a spec must pass there before it may judge ours; needs root.
     Oracle(oracle::Options),
     /// How often a statistical check fails without cause, and how often it catches a wrong limit; needs root, and time.
-    FalseAlarms(false_alarms::Options),
+    FalseAlarms(evaluate::Options),
+    /// How often the regression gate calls identical code slower, and catches what was planted; needs root, and hours.
+    GateEval(evaluate::Options),
     /// All specs again and again on healthy runtimes, with every false alarm counted; needs root, and time.
     Soak(soak::Options),
     /// All specs in a virtual machine whose kernel has cgroup v2 only; needs QEMU, not root.
@@ -54,7 +56,8 @@ fn main() -> ExitCode {
         Stage::Check => check::stage(workspace).map_err(Into::into),
         Stage::Root(options) => root::stage(workspace, &options).map_err(Into::into),
         Stage::Oracle(options) => oracle::stage(workspace, &options).map_err(Into::into),
-        Stage::FalseAlarms(options) => false_alarms::stage(workspace, &options).map_err(Into::into),
+        Stage::FalseAlarms(options) => evaluate::stage(workspace, "false-alarms", &options).map_err(Into::into),
+        Stage::GateEval(options) => evaluate::stage(workspace, "gate-eval", &options).map_err(Into::into),
         Stage::Soak(options) => soak::stage(workspace, &options).map_err(Into::into),
         Stage::Vm(options) => vm::stage(workspace, &options).map_err(Into::into),
     };

@@ -1,6 +1,7 @@
 //! The guard around a measurement, seen from outside: it is made, heard, and what it leaves is removed.
 
 use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,32 +16,54 @@ const PREFIX: &str = "plimsoll-bench-";
 /// # Errors
 /// [`Error::Plimsoll`] where the bundled runtime was not built; else what the guard could not do.
 pub fn measure(plimsoll: &Path, rounds: usize) -> Result<Measured, Error> {
+    let mut measured = Measured::default();
+    listen(INSIDE, plimsoll, &[rounds.to_string()], |line| {
+        hear(line, &mut measured).map(ControlFlow::Continue)
+    })?;
+    Ok(measured)
+}
+
+/// Calls this executable again in a guard, with `mode`, the runtime, `words` and a name for control groups; gives `hear` each
+/// line that it says until it ends, or until `hear` has enough. A line that is not understood is handed back.
+pub(super) fn listen(
+    mode: &str,
+    plimsoll: &Path,
+    words: &[String],
+    hear: impl FnMut(String) -> Result<ControlFlow<()>, String>,
+) -> Result<(), Error> {
     if !plimsoll.exists() {
         let path = plimsoll.to_owned();
         return Err(Error::Plimsoll { path });
     }
     sweep(None);
     let own = format!("{PREFIX}{}", std::process::id());
-    let heard = guarded(plimsoll, rounds, &own);
+    let heard = guarded(mode, plimsoll, words, &own, hear);
     sweep(Some(&own));
     heard
 }
 
-fn guarded(plimsoll: &Path, rounds: usize, group: &str) -> Result<Measured, Error> {
+fn guarded(
+    mode: &str,
+    plimsoll: &Path,
+    words: &[String],
+    group: &str,
+    mut hear: impl FnMut(String) -> Result<ControlFlow<()>, String>,
+) -> Result<(), Error> {
     let this = std::env::current_exe().map_err(act("find this executable"))?;
     let mut guard = Command::new("unshare")
         .args(["--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--cgroup"])
         .args(["--mount-proc", "--propagation", "private", "--kill-child", "--"])
         .arg(this)
-        .arg(INSIDE)
+        .arg(mode)
         .arg(plimsoll)
-        .args([&rounds.to_string(), group])
+        .args(words)
+        .arg(group)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(act("call `unshare`, which makes the guard"))?;
-    let mut measured = Measured::default();
     let mut odd = None;
+    // When this ends early the pipe is closed, and the next line that is said ends the guard.
     for line in guard
         .stdout
         .take()
@@ -49,15 +72,19 @@ fn guarded(plimsoll: &Path, rounds: usize, group: &str) -> Result<Measured, Erro
         .flat_map(BufRead::lines)
     {
         let line = line.map_err(act("listen to the guard"))?;
-        if let Err(line) = hear(line, &mut measured) {
-            odd.get_or_insert(line);
+        match hear(line) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break,
+            Err(line) => {
+                odd.get_or_insert(line);
+            }
         }
     }
     let status = guard.wait().map_err(act("wait for the guard"))?;
     match odd {
         _ if !status.success() => Err(Error::Guard { status }),
         Some(line) => Err(Error::Line { line }),
-        None => Ok(measured),
+        None => Ok(()),
     }
 }
 

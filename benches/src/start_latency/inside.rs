@@ -19,7 +19,8 @@ const SPACING: Duration = Duration::from_millis(20);
 /// The kinds of namespaces that each container has of its own, as the probe calls them.
 const KINDS: [&str; 6] = ["pid", "net", "mnt", "uts", "ipc", "cgroup"];
 
-struct Starter {
+/// What starts containers, in the guard.
+pub(super) struct Starter {
     home: PathBuf,
     group: String,
     floor: Floor,
@@ -40,20 +41,7 @@ pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Wri
         (Subject::Crun, installed("crun")),
         (Subject::Runc, installed("runc")),
     ];
-    prepare(&runtimes)?;
-    let home = PathBuf::from(HOME);
-    let rootfs = home.join("rootfs");
-    image::Image::Probe
-        .unpack(&rootfs)
-        .map_err(|error| act("unpack the probe")(io::Error::other(error)))?;
-    fs_err::create_dir_all(rootfs.join("proc")).map_err(act("make `proc`"))?;
-    let mut starter = Starter {
-        floor: Floor::new(&home.join("floor"), &rootfs, &format!("{group}/floor"))?,
-        home,
-        group: group.to_owned(),
-        started: 0,
-    };
-
+    let mut starter = Starter::new(&runtimes, group)?;
     let mut say = |line: String| writeln!(output, "{line}").map_err(act("tell a sample"));
     let mut subjects = Vec::new();
     for subject in Subject::ALL {
@@ -72,8 +60,7 @@ pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Wri
         }
     }
 
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut chance = Chance::new(seed.as_nanos() as u64);
+    let mut chance = chance();
     for regime in Regime::ALL {
         for _ in 0..rounds {
             chance.shuffle(&mut subjects);
@@ -93,6 +80,12 @@ pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Wri
         }
     }
     Ok(())
+}
+
+/// Another chance each time.
+pub(super) fn chance() -> Chance {
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Chance::new(seed.as_nanos() as u64)
 }
 
 fn pass_until(deadline: Instant) {
@@ -132,8 +125,25 @@ fn prepare(runtimes: &[(Subject, Result<PathBuf, String>)]) -> Result<(), Error>
 }
 
 impl Starter {
+    /// Prepares the guard for runtimes whose control groups are below `group`.
+    pub(super) fn new(runtimes: &[(Subject, Result<PathBuf, String>)], group: &str) -> Result<Self, Error> {
+        prepare(runtimes)?;
+        let home = PathBuf::from(HOME);
+        let rootfs = home.join("rootfs");
+        image::Image::Probe
+            .unpack(&rootfs)
+            .map_err(|error| act("unpack the probe")(io::Error::other(error)))?;
+        fs_err::create_dir_all(rootfs.join("proc")).map_err(act("make `proc`"))?;
+        Ok(Self {
+            floor: Floor::new(&home.join("floor"), &rootfs, &format!("{group}/floor"))?,
+            home,
+            group: group.to_owned(),
+            started: 0,
+        })
+    }
+
     /// Starts a container of the probe's `verb` and waits for its end.
-    fn start(&mut self, subject: Subject, verb: &str, output: Option<File>) -> Result<Duration, Error> {
+    pub(super) fn start(&mut self, subject: Subject, verb: &str, output: Option<File>) -> Result<Duration, Error> {
         if matches!(subject, Subject::Spawn | Subject::Floor) {
             return self.floor.time(subject, verb, output.map(Into::into));
         }
@@ -173,7 +183,7 @@ impl Starter {
     }
 
     /// Lets the probe tell, from inside a container, that its namespaces are its own and that system calls are filtered.
-    fn attest(&mut self, subject: Subject) -> Result<(), Error> {
+    pub(super) fn attest(&mut self, subject: Subject) -> Result<(), Error> {
         if subject == Subject::Spawn {
             return self.start(subject, "true", None).map(drop);
         }

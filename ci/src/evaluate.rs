@@ -1,4 +1,4 @@
-//! How often a statistical check errs: the program is `benches/false_alarms.rs`.
+//! How often the judge and the gate err: the programs are `benches/false_alarms.rs` and `benches/gate_eval.rs`.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -16,10 +16,10 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// Builds plimsoll and the program, and runs it.
-pub(crate) fn stage(workspace: &Path, options: &Options) -> Result<ExitCode, Error> {
+/// Builds plimsoll and a program of `benches`, and runs it.
+pub(crate) fn stage(workspace: &Path, program: &str, options: &Options) -> Result<ExitCode, Error> {
     let plimsoll = executable::build(workspace, Profile::Release, None, "plimsoll")?;
-    let program = executable::build(workspace, Profile::Release, Some("benches"), "false-alarms")?;
+    let program = executable::build(workspace, Profile::Release, Some("benches"), program)?;
     let mut run = Command::new(program);
     run.current_dir(workspace)
         .arg("--plimsoll")
