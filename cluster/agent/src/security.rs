@@ -2,27 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use image::CAPABILITIES;
 use objects::meta;
 use serde_json::{Value, json};
 use sys::capability::NAMES;
-
-/// What containers may do that ask for nothing.
-pub(crate) const DEFAULT: [&str; 14] = [
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
 
 /// What both contexts come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +126,7 @@ fn capabilities(context: &Value, privileged: bool, bounding: &BTreeSet<String>) 
     };
     let (add, drop) = (words("add"), words("drop"));
     let everything = || NAMES.iter().map(|name| (*name).to_owned());
-    let mut all: BTreeSet<String> = DEFAULT.iter().map(|name| (*name).to_owned()).collect();
+    let mut all: BTreeSet<String> = CAPABILITIES.iter().map(|name| (*name).to_owned()).collect();
     if drop.contains("CAP_ALL") {
         all.clear();
     }

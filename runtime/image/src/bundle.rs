@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{Error, Image};
 
 /// The capabilities that engines give by default.
-const CAPABILITIES: &[&str] = &[
+pub const CAPABILITIES: &[&str] = &[
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",

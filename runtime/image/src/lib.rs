@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use archive::LARGEST;
-pub use bundle::{config, probe_bundle};
+pub use bundle::{CAPABILITIES, config, probe_bundle};
 pub use probe::{PROBE, VERBS};
 
 /// Where a root file system comes from.

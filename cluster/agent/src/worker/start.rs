@@ -326,7 +326,7 @@ async fn begin(
         (security.user, security.group) = (0, 0);
     }
     if faults.has("capabilities-kept") {
-        let defaults = crate::security::DEFAULT.iter().map(|name| (*name).to_owned());
+        let defaults = image::CAPABILITIES.iter().map(|name| (*name).to_owned());
         security
             .capabilities
             .extend(defaults.filter(|name| context.bounding.contains(name)));
