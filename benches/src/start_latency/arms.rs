@@ -126,7 +126,7 @@ pub(crate) fn line(round: &Round) -> String {
     format!("{} {} {}", round.ended.as_nanos(), order.join(","), took.join(","))
 }
 
-/// See [`line`].
+/// See [`line()`].
 pub(crate) fn heard(text: &str) -> Option<Round> {
     let mut words = text.split(' ');
     let (ended, order, took) = (words.next()?, words.next()?, words.next()?);
