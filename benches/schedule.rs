@@ -2,8 +2,10 @@
 //! the mini-cluster, which shall schedule at least ten times as many pods a second as that benchmark demands.
 #![expect(clippy::print_stdout, reason = "a bench reports on standard output")]
 
-use benches::schedule::{Measured, Row, Shrink};
+use std::time::Instant;
+
 use criterion::Criterion;
+use scheduler::perf::{Measured, Row, Shrink};
 
 /// How many times the threshold shall be reached.
 const AIM: f64 = 10.0;
@@ -13,6 +15,8 @@ fn main() {
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);
     let trial = asked("--test") || !asked("--bench");
     let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let began = Instant::now();
+    let clock = || began.elapsed();
     let shrink = if trial { Shrink::Trial } else { Shrink::No };
     let mut missed = 0;
     println!(
@@ -23,7 +27,7 @@ fn main() {
         if !names.is_empty() && !names.iter().any(|name| row.name().contains(name.as_str())) {
             continue;
         }
-        let Measured { pods, took, .. } = row.run(shrink);
+        let Measured { pods, took, .. } = row.run(shrink, &clock, &mut || {});
         let rate = pods as f64 / took.as_secs_f64();
         let times = rate / row.demanded();
         let size = row.size(shrink);
@@ -47,7 +51,7 @@ fn main() {
     if trial || names.is_empty() {
         let mut criterion = Criterion::default().configure_from_args();
         criterion.bench_function("schedule/5 nodes, 10 pods", |bencher| {
-            bencher.iter(|| Row::all()[0].run(Shrink::Trial));
+            bencher.iter(|| Row::all()[0].run(Shrink::Trial, &clock, &mut || {}));
         });
         criterion.final_summary();
     }

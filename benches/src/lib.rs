@@ -3,5 +3,4 @@
 pub mod executable;
 pub mod false_alarms;
 pub mod gate_eval;
-pub mod schedule;
 pub mod start_latency;

@@ -28,6 +28,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Verb {
     /// Run specs and report what came of them.
     Run(Run),
+    /// Measure subjects as benchmarks say, all in turns, and tell which figures are accepted.
+    ///
+    /// Each sample is one start of a container (or one run of the scheduler), in an order drawn anew each round. What fails is
+    /// counted and never left out. Exit codes are those of `run`; a threshold that the samples do not decide, and one whose
+    /// baseline is incomparable, is inconclusive.
+    Bench(Bench),
     /// Show of every check that it can fail: run specs healthy and under faults, and tell which checks saw them.
     Prove(Prove),
     /// Read specs and complain about everything that is wrong with them; nothing runs.
@@ -125,6 +131,26 @@ pub(crate) struct Run {
     pub(crate) selection: Selection,
     #[command(flatten)]
     pub(crate) driving: Driving,
+    #[command(flatten)]
+    pub(crate) report: ReportForm,
+    /// Write a report to a file, too; may be repeated.
+    #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
+    pub(crate) outputs: Vec<Output>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Compare with the samples in this file, in place of the baselines that the specs name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write the samples to this file, for `--baseline` or a spec's `baseline.file`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_baseline: Option<PathBuf>,
+    /// Draw the order of the samples from this number (another one each time unless told; the record has it).
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) report: ReportForm,
     /// Write a report to a file, too; may be repeated.

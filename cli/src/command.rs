@@ -1,5 +1,6 @@
 //! One file for each command: it calls one stage and answers an exit code.
 
+mod bench;
 mod check;
 pub(crate) mod cluster;
 mod compare;
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: Arguments, streams: &mut Streams) -> u8 {
     let state = arguments.state;
     let done = match arguments.verb {
         Verb::Run(run) => run::run(&run, &state, streams),
+        Verb::Bench(asked) => bench::bench(&asked, &state, streams),
         Verb::Prove(prove) => prove::prove(&prove, &state, streams),
         Verb::Check(check) => check::check(&check, streams),
         Verb::Plan(plan) => plan::plan(&plan, streams),

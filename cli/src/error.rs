@@ -11,6 +11,12 @@ pub(crate) enum Error {
     /// A `--subject` is none.
     #[error(transparent)]
     Subject(#[from] harness::subject::ParseError),
+    /// A baseline cannot be used.
+    #[error(transparent)]
+    Baseline(#[from] harness::baseline::Error),
+    /// There is no chance to draw from.
+    #[error("failed to draw a seed")]
+    Seed(#[source] io::Error),
     /// Two subjects cannot be told apart.
     #[error("two subjects are called `{0}`: their cases would have the same ids")]
     SameSubject(String),
@@ -72,6 +78,9 @@ pub(crate) enum Error {
     /// A cluster.
     #[error(transparent)]
     Cluster(#[from] crate::command::cluster::error::Error),
+    /// The scheduler has no such workload.
+    #[error("there is no workload `{0}`")]
+    NoSuchWorkload(String),
     /// There is no such command to tell about.
     #[error("there is no command `{0}`")]
     NoSuchCommand(String),
@@ -92,6 +101,12 @@ impl Error {
             | Self::RecordedCase(_)
             | Self::NoSuchCheck(_)
             | Self::Report(reports::ReportError::OneSubject)
+            | Self::Baseline(
+                harness::baseline::Error::Read { .. }
+                | harness::baseline::Error::Parse { .. }
+                | harness::baseline::Error::Newer { .. },
+            )
+            | Self::NoSuchWorkload(_)
             | Self::NoSuchCommand(_) => 2,
             Self::NoHistory(_) | Self::NoPast(_) => 4,
             Self::History(_)
@@ -99,6 +114,8 @@ impl Error {
             | Self::Store(_)
             | Self::Collect(_)
             | Self::Report(_)
+            | Self::Baseline(_)
+            | Self::Seed(_)
             | Self::Write(_)
             | Self::Own(_) => 3,
         }
@@ -120,6 +137,7 @@ impl Error {
             Self::Report(reports::ReportError::OneSubject) => {
                 Some("name two at least, such as `--subject bundled --subject oci:runc`, or a run that had two")
             }
+            Self::NoSuchWorkload(_) => Some("`plimsoll cluster schedule` lists them"),
             Self::Subject(_)
             | Self::History(_)
             | Self::Run(_)
@@ -128,6 +146,8 @@ impl Error {
             | Self::Record { .. }
             | Self::Open(_)
             | Self::Report(_)
+            | Self::Baseline(_)
+            | Self::Seed(_)
             | Self::Write(_)
             | Self::Own(_)
             | Self::NoSuchCommand(_) => None,

@@ -101,6 +101,10 @@ impl Progress {
             | Event::ProofScore(_)
             | Event::Drift(_)
             | Event::Vanished(_)
+            | Event::Setting(_)
+            | Event::Baseline(_)
+            | Event::Sample(_)
+            | Event::Figures(_)
             | Event::RunEnd { .. } => {}
         }
     }

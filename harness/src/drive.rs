@@ -5,6 +5,7 @@
 
 mod act;
 mod bandwidth;
+mod benchmark;
 pub(crate) mod cluster;
 pub mod config;
 pub mod container;
@@ -150,31 +151,40 @@ enum Stuck {
 
 /// Runs the case. Answers how much of the time passed in waits that the spec asks for and in commands of the subject.
 pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
-    let step_deadline = job.case.spec.timeouts.step.unwrap_or(patience::COMMAND).0;
-    let client = Client::new(
-        &job.subject.argv,
-        &PathBuf::from(format!("{HOME}/state")),
-        &PathBuf::from(format!("{HOME}/tmp/subject.log")),
-        step_deadline,
-    );
-    let mut world = World {
-        job,
-        home,
-        client,
-        containers: BTreeMap::new(),
-        host_processes: BTreeMap::new(),
-        cluster: None,
-        samples: BTreeMap::new(),
-        last: None,
-        packets: None,
-        each: None,
-        questions: 0,
-        waited: Duration::ZERO,
-        emit,
-        taken: false,
-    };
+    if job.case.measured.is_some() {
+        return benchmark::run(job, home, emit);
+    }
+    let mut world = World::new(job, home, &PathBuf::from(format!("{HOME}/state")), emit);
     world.case();
     world.waited
+}
+
+/// Bound of each command of the subject.
+fn step_deadline(job: &Job) -> Duration {
+    job.case.spec.timeouts.step.unwrap_or(patience::COMMAND).0
+}
+
+impl<'w> World<'w> {
+    /// Nothing exists yet; `state` is the subject's own directory.
+    fn new(job: &'w Job, home: &'w Home, state: &std::path::Path, emit: &'w mut dyn FnMut(Event)) -> Self {
+        let log = PathBuf::from(format!("{HOME}/tmp/subject.log"));
+        Self {
+            job,
+            home,
+            client: Client::new(&job.subject.argv, state, &log, step_deadline(job)),
+            containers: BTreeMap::new(),
+            host_processes: BTreeMap::new(),
+            cluster: None,
+            samples: BTreeMap::new(),
+            last: None,
+            packets: None,
+            each: None,
+            questions: 0,
+            waited: Duration::ZERO,
+            emit,
+            taken: false,
+        }
+    }
 }
 
 impl World<'_> {

@@ -371,7 +371,8 @@ fn init(job: &Job, cgroups: &cgroup::Subtree, ready: &OwnedFd) -> i32 {
         keep: None,
         hide_unified: job.hide_unified,
     };
-    let spec = serde_json::to_string(&job.case.spec).unwrap_or_default();
+    let specs: Vec<_> = job.case.all().map(|case| &case.spec).collect();
+    let spec = serde_json::to_string(&specs).unwrap_or_default();
     // The runtime spec calls huge pages by another name than their controller.
     let needs = |controller: &str| {
         spec.contains(controller) || spec.contains("unified") || (controller == "hugetlb" && spec.contains("hugepage"))

@@ -3,6 +3,7 @@
 //! `drive` asks [`check`] after each look whether to go on; [`case`] computes the final verdicts from recorded events,
 //! during a run and again years later from `run.jsonl`.
 
+mod benchmark;
 mod cgroup;
 mod evidence;
 mod exit;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use record::{Event, Seen, Verdict};
 use spec::{Check, Step, Subject};
 
+pub use benchmark::samples_of;
 pub use fold::Judged;
 
 use crate::plan::Case;
@@ -125,6 +127,9 @@ pub fn check(check: &Check, seen: &Seen) -> Verdict {
 
 /// The final verdicts of a case, from the events that carry its id. Events of other cases may be among them.
 pub fn case(case: &Case, events: &[Event]) -> Vec<Judged> {
+    if let Some(measured) = &case.measured {
+        return benchmark::case(case, measured, events);
+    }
     let mut judged = fold::test(&case.header.id, &case.spec, events, case.header.proving);
     // Of a proof it counts that a check failed, and no evidence is kept.
     if !case.header.proving {
@@ -133,19 +138,20 @@ pub fn case(case: &Case, events: &[Event]) -> Vec<Judged> {
     judged
 }
 
-/// The events that tell the verdicts of a case, known failures of its subject marked as such.
+/// The events that tell the verdicts of a case, known failures of its subject marked as such, and the figures of a
+/// benchmark.
 pub fn verdicts(of: &Case, events: &[Event]) -> Vec<Event> {
-    case(of, events)
-        .into_iter()
-        .map(|judged| Event::Verdict {
-            case: of.header.id.clone(),
-            known: of.known.get(&judged.check).cloned(),
-            check: judged.check,
-            looks: judged.looks,
-            absent: judged.absent && matches!(judged.verdict, Verdict::Fail { .. } | Verdict::Error { .. }),
-            verdict: judged.verdict,
-        })
-        .collect()
+    let measured = of.measured.as_ref();
+    let figures = measured.and_then(|measured| benchmark::figures(of, measured, events));
+    let verdicts = case(of, events).into_iter().map(|judged| Event::Verdict {
+        case: of.header.id.clone(),
+        known: of.known.get(&judged.check).cloned(),
+        check: judged.check,
+        looks: judged.looks,
+        absent: judged.absent && matches!(judged.verdict, Verdict::Fail { .. } | Verdict::Error { .. }),
+        verdict: judged.verdict,
+    });
+    figures.into_iter().chain(verdicts).collect()
 }
 
 /// Where the subject's word on a state and the kernel do not agree: both.

@@ -3,6 +3,7 @@
 //! `plan` (pure) makes cases of specs, `drive` is the only stage that touches the world and does so inside a
 //! [`guard`], `observe` looks, and `judge` (pure) says what the looks mean.
 
+pub mod baseline;
 pub mod discover;
 pub mod drive;
 pub mod explain;

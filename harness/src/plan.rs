@@ -11,8 +11,10 @@ use spec::{Fault, Step, Target, Test};
 
 use crate::{discover::in_parallel, prove};
 
+pub mod benchmark;
 pub mod select;
 
+pub use benchmark::{Measured, benchmarks};
 pub use select::{LabelSelector, ParseSelector, Pattern};
 
 /// Everything that the guard needs to drive one case. Travels as JSON.
@@ -27,6 +29,12 @@ pub struct Case {
     pub base: PathBuf,
     /// Checks that are known to fail on the subject, and why.
     pub known: BTreeMap<String, String>,
+    /// What is measured, if it is a case of a benchmark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Box<Measured>>,
+    /// The cases of the same benchmark, which take their samples in turns with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Case>,
     /// Where what was asked for is written; the guard does not need it.
     #[serde(skip)]
     pub places: spec::Places,
@@ -138,7 +146,7 @@ impl<'o> Offer<'o> {
     }
 }
 
-/// Makes the cases of specs. A test that is for a runtime makes one case of each variant and subject; one that is for
+/// Makes the cases of tests. A test that is for a runtime makes one case of each variant and subject; one that is for
 /// the host only makes one case of each variant.
 ///
 /// # Errors
@@ -177,7 +185,7 @@ fn expand_file(
     offer: Offer<'_>,
 ) -> Result<Plan, Vec<Fault>> {
     let mut plan = Plan::default();
-    for document in &file.loaded.documents {
+    for document in benchmark::of_kind(file, spec::Kind::Test) {
         let sabotages: Vec<Option<&str>> = match &selection.sabotage {
             Sabotaging::None => vec![None],
             Sabotaging::Only(id) => vec![Some(id.as_str())],
@@ -376,6 +384,8 @@ pub(crate) fn case(
             .collect(),
         base: Path::new(&file.path).parent().map(Path::to_owned).unwrap_or_default(),
         spec: document.spec.clone(),
+        measured: None,
+        beside: Vec::new(),
         places: spec::Places::default(),
     }
 }

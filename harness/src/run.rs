@@ -4,6 +4,7 @@ mod guards;
 mod images;
 mod queue;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,6 +14,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use record::bench::Baseline;
 use record::{Ending, Event, Ledger, SkipBudget, SubjectInfo, Tally};
 use spec::patience;
 use spec::step::Metric;
@@ -48,6 +50,10 @@ pub struct Options {
     pub skip_budget: SkipBudget,
     /// Keep the directories of cases that passed, too.
     pub keep: bool,
+    /// Seed of the order in which cases of a benchmark take their samples.
+    pub seed: u64,
+    /// What cases of benchmarks are compared with, by their ids.
+    pub baselines: BTreeMap<String, Baseline>,
     /// Where runs are kept (`.plimsoll`).
     pub state: PathBuf,
     /// This program, called again as the guard.
@@ -163,7 +169,7 @@ fn run_in(
         path: home.dir.join("run.jsonl"),
         tell,
     };
-    recorder.write(&Event::Run {
+    let begun = Event::Run {
         version: record::VERSION,
         id: home.id.clone(),
         started: options.started.clone(),
@@ -172,7 +178,8 @@ fn run_in(
         host: host::fingerprint(),
         subjects: options.subjects.iter().map(info).collect(),
         skip_budget: options.skip_budget.clone(),
-    })?;
+    };
+    recorder.write(&begun)?;
     for file in &options.files {
         recorder.write(&Event::Spec {
             file: file.path.clone(),
@@ -187,6 +194,7 @@ fn run_in(
         images: &images,
         epoch,
         emulated,
+        begun: &begun,
     };
     let queue = Queue::new(&options.cases, options.jobs);
     let stop = Stop::default();
@@ -292,8 +300,8 @@ enum Told {
 /// An attempt at a case.
 struct Attempt {
     index: usize,
-    /// Id of the case, in this attempt.
-    id: String,
+    /// Ids of the case and of those beside it, in this attempt.
+    ids: Vec<String>,
     /// Its verdicts.
     verdicts: Vec<Event>,
     took: Duration,
@@ -346,27 +354,32 @@ fn over(
     ledger: &mut Ledger,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let header = &options.cases[attempt.index].header;
+    let headers: Vec<_> = options.cases[attempt.index].all().map(|case| &case.header).collect();
     let mut good = attempt.leftovers.is_empty();
     for event in &attempt.verdicts {
-        if let Event::Verdict { verdict, .. } = event {
-            good &= verdict.rank() <= 1 || header.broken_on_purpose();
+        if let Event::Verdict { verdict, case, .. } = event {
+            let of = attempt.ids.iter().zip(&headers).find(|(id, _)| *id == case);
+            good &= verdict.rank() <= 1 || of.is_some_and(|(_, header)| header.broken_on_purpose());
         }
         ledger.take(event);
         recorder.write(event)?;
     }
-    if options.fail_fast && attempt.last && ledger.failed(header.base()) {
+    if options.fail_fast && attempt.last && headers.iter().any(|header| ledger.failed(header.base())) {
         stop.ask();
     }
     let milliseconds = |d: Duration| d.as_secs_f64() * 1e3;
-    let end = Event::CaseEnd {
-        case: attempt.id.clone(),
-        took: milliseconds(attempt.took),
-        overhead: milliseconds(attempt.took.saturating_sub(attempt.waited)),
-        leftovers: attempt.leftovers.clone(),
-    };
-    ledger.take(&end);
-    recorder.write(&end)?;
+    let mut leftovers = attempt.leftovers.clone();
+    for id in &attempt.ids {
+        let end = Event::CaseEnd {
+            case: id.clone(),
+            took: milliseconds(attempt.took),
+            overhead: milliseconds(attempt.took.saturating_sub(attempt.waited)),
+            // What one guard left is told once.
+            leftovers: std::mem::take(&mut leftovers),
+        };
+        ledger.take(&end);
+        recorder.write(&end)?;
+    }
     if good && !options.keep {
         // The next collection finds what this one could not remove.
         let _later = std::fs::remove_dir_all(&attempt.work);
@@ -441,6 +454,23 @@ struct Shared<'s> {
     images: &'s images::Images,
     epoch: Duration,
     emulated: bool,
+    /// The first event of the run: where a benchmark is made is part of what it comes to.
+    begun: &'s Event,
+}
+
+impl Shared<'_> {
+    /// What is under test in a case; behind the saboteur, if it is to disobey.
+    fn subject(&self, case: &Case) -> Result<Subject, String> {
+        let named = self.options.subjects.iter().find(|s| s.name == case.header.subject);
+        let subject = named
+            .or(self.options.subjects.first())
+            .ok_or("no subject was named")?
+            .clone();
+        Ok(match &case.header.fault {
+            Some(fault) => subject.disobeying(fault, &self.options.own),
+            None => subject,
+        })
+    }
 }
 
 /// Runs one case, again if it may be tried again and did not pass.
@@ -477,15 +507,26 @@ fn work(
 ) -> Attempt {
     let start = Instant::now();
     let mut case = shared.options.cases[index].clone();
-    case.header = case.header.again(number);
-    case.header.t = now(shared.epoch);
+    let begun = now(shared.epoch);
+    for header in std::iter::once(&mut case.header).chain(case.beside.iter_mut().map(|case| &mut case.header)) {
+        *header = header.again(number);
+        header.t = begun;
+    }
     let name = format!("{index:04}-{}", slug(&case.header.id));
     let work = shared.home.dir.join("cases").join(&name);
-    let id = case.header.id.clone();
-    let mut events = vec![Event::Case(Box::new(case.header.clone()))];
+    let ids: Vec<String> = case.all().map(|case| case.header.id.clone()).collect();
+    let mut events: Vec<Event> = case
+        .all()
+        .map(|case| Event::Case(Box::new(case.header.clone())))
+        .collect();
+    let baselines = ids.iter().filter_map(|id| shared.options.baselines.get(id));
+    events.extend(baselines.map(|baseline| Event::Baseline(Box::new(baseline.clone()))));
     // A harness that is gone hears nothing.
     let tell = |event: &Event| drop(sender.send(Told::Event(event.clone())));
-    tell(&events[0]);
+    events.iter().for_each(tell);
+    if case.measured.is_some() {
+        events.push(shared.begun.clone());
+    }
     let (mut waited, mut took, mut leftovers) = (Duration::ZERO, None, Vec::new());
     let mut fault = None;
     match guarded(shared, stop, index, case.clone(), &work, kept.take()) {
@@ -530,23 +571,25 @@ fn work(
                 _ => None,
             })
             .unwrap_or_else(|| ("setup".into(), 0));
-        let broken = Event::Broken {
-            case: id.clone(),
-            phase,
-            index: step,
-            subject: false,
-            message,
-        };
-        tell(&broken);
-        events.push(broken);
+        for id in &ids {
+            let broken = Event::Broken {
+                case: id.clone(),
+                phase: phase.clone(),
+                index: step,
+                subject: false,
+                message: message.clone(),
+            };
+            tell(&broken);
+            events.push(broken);
+        }
     }
     let whole = start.elapsed();
     // What the guard itself costs counts as overhead, too.
     let waited = if took.is_some() { waited } else { whole };
     Attempt {
         index,
-        verdicts: judge::verdicts(&case, &events),
-        id,
+        verdicts: case.all().flat_map(|case| judge::verdicts(case, &events)).collect(),
+        ids,
         took: whole,
         waited,
         leftovers,
@@ -592,15 +635,12 @@ fn guarded(
     work: &Path,
     kept: Option<Guard>,
 ) -> Result<Guard, String> {
-    let subject = shared.options.subjects.iter().find(|s| s.name == case.header.subject);
-    let subject = subject
-        .or(shared.options.subjects.first())
-        .ok_or("no subject was named")?
-        .clone();
-    let subject = match &case.header.fault {
-        Some(fault) => subject.disobeying(fault, &shared.options.own),
-        None => subject,
-    };
+    let subject = shared.subject(&case)?;
+    let beside: Vec<Subject> = case
+        .beside
+        .iter()
+        .map(|case| shared.subject(case))
+        .collect::<Result<_, _>>()?;
     let inside = work.join("disk");
     std::fs::create_dir_all(&inside).map_err(|e| format!("failed to make `{}`: {e}", inside.display()))?;
     let timeouts = case.spec.timeouts;
@@ -611,7 +651,10 @@ fn guarded(
     let teardown = timeouts.teardown.unwrap_or(patience::TEARDOWN).0;
     let job = Job {
         // A runtime that refuses a hybrid host gets to see the version 1 part of it.
-        hide_unified: subject.argv.iter().any(|word| word.rsplit('/').next() == Some("crun")),
+        hide_unified: std::iter::once(&subject)
+            .chain(&beside)
+            .flat_map(|subject| &subject.argv)
+            .any(|word| word.rsplit('/').next() == Some("crun")),
         token: format!(
             "{}-{}-{index}-{}",
             shared.home.token, shared.home.id, case.header.attempt
@@ -620,7 +663,11 @@ fn guarded(
         work: std::path::absolute(&inside).map_err(|e| e.to_string())?,
         image: shared.images.probe.clone(),
         images: shared.images.named.clone(),
-        deadline: test + teardown,
+        deadline: match &case.measured {
+            None => test + teardown,
+            // Beyond the last sample, one that hangs and is cleared away.
+            Some(measured) => measured.benchmark.sampling.max_duration.0 + test + teardown,
+        },
         limits: Limits {
             memory: 4 << 30,
             pids: 2048,
@@ -630,6 +677,8 @@ fn guarded(
         emulated: shared.emulated,
         case,
         subject,
+        beside,
+        seed: shared.options.seed,
     };
     let start = || {
         Guard::start(
@@ -726,6 +775,16 @@ impl RunDirectory {
         let _held = &self.lock;
         why
     }
+}
+
+/// A seed that is another one each time.
+///
+/// # Errors
+/// What `getrandom(2)` says.
+pub fn seed() -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 /// Eight letters and digits that no other run on this host has.

@@ -108,6 +108,11 @@ impl Subject {
         }
     }
 
+    /// Whether it is in this program, and this is a build for debugging.
+    pub fn is_debug_build(&self) -> bool {
+        cfg!(debug_assertions) && [CLUSTER, "bundled"].contains(&self.name.as_str())
+    }
+
     /// Whether it is a cluster.
     pub fn is_cluster(&self) -> bool {
         CLUSTERS.contains(&self.name.as_str())

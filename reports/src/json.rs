@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use record::bench::Figures;
 use record::{Drift, Flaky, Host, Overdrawn, ProofScore, SubjectInfo, Tally, Vanished, Verdict};
 use serde::Serialize;
 use serde_json::Value;
@@ -57,6 +58,9 @@ struct CaseDocument<'a> {
     #[serde(skip_serializing_if = "is_one")]
     attempts: &'a [&'a str],
     checks: Vec<CheckDocument<'a>>,
+    /// Of a case of a benchmark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    figures: Option<&'a Figures>,
 }
 
 #[derive(Serialize)]
@@ -104,6 +108,7 @@ pub(crate) fn json(run: &Run<'_>) -> Result<String, ReportError> {
             overhead: case.took.map(|(_, overhead)| overhead),
             leftovers: &case.leftovers,
             attempts: &case.attempts,
+            figures: case.figures,
             checks: case
                 .outcomes
                 .iter()

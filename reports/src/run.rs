@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use record::bench::Figures;
 use record::{
     Account, CaseHeader, CheckHeader, Drift, Event, Flaky, Host, Overdrawn, ProofScore, SkipBudget, SubjectInfo, Tally,
     Vanished, Verdict, settle,
@@ -49,6 +50,8 @@ pub struct Case<'a> {
     pub outcomes: Vec<Outcome<'a>>,
     /// Names of the evidence kept.
     pub evidence: Vec<&'a str>,
+    /// What its samples come to, of a case of a benchmark.
+    pub figures: Option<&'a Figures>,
     /// Duration and overhead of all attempts in milliseconds; `None` if the case never came to its end.
     pub took: Option<(f64, f64)>,
     /// What could not be removed.
@@ -256,6 +259,11 @@ impl<'a> Run<'a> {
                         case.leftovers.extend(leftovers.iter().map(String::as_str));
                     }
                 }
+                Event::Figures(figures) => {
+                    if let Some(case) = run.case(&figures.case) {
+                        case.figures = Some(figures);
+                    }
+                }
                 Event::Drift(drift) => run.drifts.push(drift),
                 Event::Vanished(vanished) => run.vanished.push(vanished),
                 Event::RunEnd { exit, took, .. } => {
@@ -269,6 +277,9 @@ impl<'a> Run<'a> {
                 | Event::Look { .. }
                 | Event::Broken { .. }
                 | Event::Unmet { .. }
+                | Event::Setting(_)
+                | Event::Baseline(_)
+                | Event::Sample(_)
                 | Event::Proof(_) => {}
                 Event::ProofScore(score) => run.proof = Some(*score),
             }
@@ -287,6 +298,7 @@ impl<'a> Run<'a> {
                 attempts: vec![&header.id],
                 outcomes: header.checks.iter().map(unjudged).collect(),
                 evidence: Vec::new(),
+                figures: None,
                 took: None,
                 leftovers: Vec::new(),
             }),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use record::bench::Figure;
 use record::{Flaky, SubjectInfo, Tally, Verdict};
 use tabled::{
     builder::Builder,
@@ -28,6 +29,7 @@ pub(crate) fn table(run: &Run<'_>, look: &Look) -> String {
     let mut out = String::new();
     head(&mut out, run);
     cases(&mut out, run, look);
+    figures(&mut out, run);
     for (case, outcome) in run.outcomes() {
         detail(&mut out, run, case, outcome, look);
     }
@@ -148,6 +150,79 @@ fn cases(out: &mut String, run: &Run<'_>, look: &Look) {
     }
 }
 
+/// What the samples of benchmarks come to: each figure with the interval around it.
+fn figures(out: &mut String, run: &Run<'_>) {
+    let measured: Vec<_> = run
+        .cases
+        .iter()
+        .filter_map(|case| Some((case, case.figures?)))
+        .collect();
+    if measured.is_empty() {
+        return;
+    }
+    let mut builder = Builder::default();
+    builder.push_record(["case", "measure", "unit", "samples", "p50", "p90", "p99"]);
+    for (case, figures) in &measured {
+        for measure in &figures.measures {
+            let found = |name: &str| {
+                let figure = measure.figures.iter().find(|figure| figure.name == name);
+                figure.map_or_else(String::new, figure_text)
+            };
+            let samples = match figures.failures {
+                0 => figures.samples.to_string(),
+                failures => format!("{}, {failures} failed", figures.samples),
+            };
+            let (p50, p90, p99) = (found("p50"), found("p90"), found("p99"));
+            let words = [
+                &case.header.id,
+                &measure.name,
+                &measure.unit,
+                &samples,
+                &p50,
+                &p90,
+                &p99,
+            ];
+            builder.push_record(words.map(String::as_str));
+        }
+    }
+    let mut table = builder.build();
+    table.with(Style::blank()).with(Padding::new(0, 2, 0, 0));
+    let _ = writeln!(out);
+    for line in table.to_string().lines() {
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    let mut notes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (case, figures) in &measured {
+        for note in &figures.notes {
+            notes.entry(note).or_default().push(case.header.id.clone());
+        }
+    }
+    for (note, cases) in notes {
+        let of = if cases.len() == measured.len() {
+            String::new()
+        } else {
+            format!(" ({})", listed(&cases))
+        };
+        let _ = writeln!(out, "note: {note}{of}");
+    }
+}
+
+/// `12.3 [11.9, 12.8]`.
+fn figure_text(figure: &Figure) -> String {
+    let number = |number: Option<f64>| match number {
+        None => "failed".to_owned(),
+        Some(n) if n.abs() >= 1000.0 => format!("{n:.0}"),
+        Some(n) if n.abs() >= 10.0 => format!("{n:.1}"),
+        Some(n) => format!("{n:.2}"),
+    };
+    format!(
+        "{} [{}, {}]",
+        number(figure.value),
+        number(figure.low),
+        number(figure.high)
+    )
+}
+
 /// The failure message of a check, or, if asked for, what a passed one saw.
 fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_>, look: &Look) {
     let word = outcome.word();
@@ -251,7 +326,9 @@ fn kinds(names: &[&str]) -> String {
 
 /// The command that runs a case again.
 pub(crate) fn rerun(run: &Run<'_>, case: &Case<'_>) -> String {
-    let mut command = format!("plimsoll run {}", shell(&case.header.file));
+    let is_benchmark = case.header.checks.iter().any(|check| check.about == "benchmark");
+    let verb = if is_benchmark { "bench" } else { "run" };
+    let mut command = format!("plimsoll {verb} {}", shell(&case.header.file));
     let id = case
         .header
         .id

@@ -46,17 +46,14 @@ fn of_document(file: &File, stem: &str, document: &LoadedDocument) -> Vec<Fault>
             format!("the test is named `{}`, the file `{stem}`", document.name),
         ));
     }
-    let variants = document.variants();
-    let decoded = variants.first().and_then(|variant| document.decode(variant, None).ok());
-    let Some(decoded) = decoded else { return faults };
-    if decoded.spec.description.split_whitespace().count() < 3 {
+    if document.description().split_whitespace().count() < 3 {
         faults.push(Fault::at(
             file,
             line,
             "the description does not say what behaviour the spec shows",
         ));
     }
-    let reason = decoded.metadata.annotations.get(WITHOUT_SABOTAGE);
+    let reason = document.annotation(WITHOUT_SABOTAGE);
     if document.sabotages.is_empty() && reason.is_none_or(|reason| reason.split_whitespace().count() < 3) {
         let advice = format!(
             "add a sabotage that its checks must see, or say why there is none in the annotation `{WITHOUT_SABOTAGE}`"

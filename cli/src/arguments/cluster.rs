@@ -63,12 +63,26 @@ pub(crate) enum ClusterVerb {
         #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
         format: Form,
     },
+    /// Run a workload of kube-scheduler's own benchmark on the scheduler, without an API; list them all without a name.
+    ///
+    /// It prints a line of JSON when all is there but the pods that are measured, and one when they are placed; `plimsoll
+    /// bench` reads the clock at both.
+    Schedule(Schedule),
     /// The process outside of the guard.
     #[command(hide = true)]
     Hold(Hold),
     /// The process that serves, inside a guard.
     #[command(hide = true)]
     Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schedule {
+    /// Its name, such as `SchedulingBasic`.
+    pub(crate) workload: Option<String>,
+    /// A thousandth of it, to see that it works; what a debug build does anyway.
+    #[arg(long)]
+    pub(crate) trial: bool,
 }
 
 #[derive(Debug, Args)]

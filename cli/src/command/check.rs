@@ -33,6 +33,9 @@ pub(super) fn check(check: &Check, streams: &mut Streams) -> Result<u8, Error> {
         Ok(plan) => {
             warn(&files, streams);
             let lints: usize = files.iter().map(|file| file.loaded.lints.len()).sum();
+            let benchmarks =
+                plan::benchmarks(&files, &plan::Selection::default(), &subjects, offer()).unwrap_or_default();
+            let cells: usize = benchmarks.cases.iter().map(|case| case.all().count()).sum();
             let specs: usize = files.iter().map(|file| file.loaded.documents.len()).sum();
             if check.strict && lints > 0 {
                 streams.err(&format!("{}, and none may be", counted(lints, "warning")));
@@ -42,7 +45,7 @@ pub(super) fn check(check: &Check, streams: &mut Streams) -> Result<u8, Error> {
                 "{}, {}, {}: no faults, {}\n",
                 counted(files.len(), "file"),
                 counted(specs, "spec"),
-                counted(plan.cases.len(), "case"),
+                counted(plan.cases.len() + cells, "case"),
                 counted(lints, "warning")
             ))?;
             Ok(0)

@@ -6,6 +6,7 @@ pub(crate) mod error;
 mod explain;
 mod hold;
 mod place;
+mod schedule;
 mod serve;
 mod status;
 mod up;
@@ -36,6 +37,7 @@ pub(super) fn cluster(asked: &Cluster, state: &Path, streams: &mut Streams) -> R
         ClusterVerb::Up(up) => return up::up(up, &place, state, streams),
         ClusterVerb::Down => return down::down(&place, streams),
         ClusterVerb::Hold(hold) => return Ok(hold::hold(hold, &place)?),
+        ClusterVerb::Schedule(asked) => return schedule::schedule(asked, streams),
         ClusterVerb::Serve(serve) => return Ok(serve::serve(serve, &asked.name)?),
         ClusterVerb::Faults { format } => {
             let faults = cluster::faults();

@@ -39,6 +39,7 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
     let (mut changed, mut ended) = (0, None);
     let mut open: Vec<&CaseHeader> = Vec::new();
     let of_cases = by_case(recorded);
+    let first = recorded.first();
     let mut close = |header: &CaseHeader, events: &mut Vec<Event>| -> Result<(), Error> {
         let case = cases
             .get(header.base())
@@ -48,6 +49,17 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             ..case.clone()
         };
         let recorded = of_cases.get(header.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let mut more = Vec::new();
+        let recorded = match &case.measured {
+            None => recorded,
+            Some(measured) => {
+                more.extend(first.cloned());
+                more.extend_from_slice(recorded);
+                let healthy = measured.healthy.as_ref().and_then(|id| of_cases.get(id.as_str()));
+                more.extend(healthy.into_iter().flatten().cloned());
+                more.as_slice()
+            }
+        };
         for verdict in harness::judge::verdicts(&case, recorded) {
             changed += usize::from(!recorded.contains(&verdict));
             events.push(verdict);
@@ -68,7 +80,7 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             }
             Event::RunEnd { exit, took, .. } => ended = Some((*exit, *took)),
             // Computed anew.
-            Event::Verdict { .. } => {}
+            Event::Verdict { .. } | Event::Figures(_) => {}
             Event::Run { .. }
             | Event::Spec { .. }
             | Event::Step { .. }
@@ -79,6 +91,9 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             | Event::Evidence { .. }
             | Event::Drift(_)
             | Event::Vanished(_)
+            | Event::Setting(_)
+            | Event::Baseline(_)
+            | Event::Sample(_)
             | Event::Proof(_)
             | Event::ProofScore(_) => events.push(event.clone()),
         }
@@ -133,6 +148,10 @@ pub(super) fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
             | Event::Act { case, .. }
             | Event::Evidence { case, .. }
             | Event::Verdict { case, .. } => all.entry(case).or_default().push(event.clone()),
+            Event::Setting(setting) => all.entry(&setting.case).or_default().push(event.clone()),
+            Event::Baseline(baseline) => all.entry(&baseline.case).or_default().push(event.clone()),
+            Event::Sample(sample) => all.entry(&sample.case).or_default().push(event.clone()),
+            Event::Figures(figures) => all.entry(&figures.case).or_default().push(event.clone()),
             Event::Run { .. }
             | Event::Spec { .. }
             | Event::Case(_)
@@ -162,7 +181,10 @@ pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error>
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Error::RecordedSpec(faults.join("; "))
     })?;
-    let made: BTreeMap<&str, &Case> = plan.cases.iter().map(|case| (case.header.id.as_str(), case)).collect();
+    // The same files have no faults this time.
+    let benchmarks = plan::benchmarks(&files, &everything, &subjects, offer()).unwrap_or_default();
+    let all = plan.cases.iter().chain(benchmarks.cases.iter().flat_map(Case::all));
+    let made: BTreeMap<&str, &Case> = all.map(|case| (case.header.id.as_str(), case)).collect();
     let mut cases = BTreeMap::new();
     for event in recorded {
         let Event::Case(header) = event else { continue };

@@ -24,7 +24,12 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
         sabotage: Sabotaging::Prove(breadth),
         ..asked(&prove.selection)
     };
-    let plan = match harness::plan::expand(&files, &selection, &names, offer()) {
+    let planned = harness::plan::expand(&files, &selection, &names, offer()).and_then(|mut plan| {
+        plan.cases
+            .extend(harness::plan::benchmarks(&files, &selection, &names, offer())?.cases);
+        Ok(plan)
+    });
+    let plan = match planned {
         Ok(plan) => plan,
         Err(faults) => {
             complaint::complain(&faults, &files, streams);
@@ -39,18 +44,23 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
     run::used_only(&mut subjects, &plan.cases);
     run::collect_garbage(state, streams);
     let store = Store::open(state, &own, &subjects)?;
+    // One by one: what takes its samples in turns is proven together, and told apart.
+    let single: Vec<Case> = plan.cases.iter().flat_map(Case::all).cloned().collect();
     let known = if prove.afresh {
         BTreeMap::new()
     } else {
-        store.find(&plan.cases)
+        store.find(&single)
     };
-    let cases = order(&plan.cases, |case| !known.contains_key(&case.header.id));
+    let cases = order(&plan.cases, |case| {
+        case.all().any(|case| !known.contains_key(&case.header.id))
+    });
     streams.err(&format!(
         "{} to run, {} stored",
         counted(cases.len(), "case"),
         counted(known.len(), "case")
     ));
-    let mut progress = Progress::new(cases.len(), streams);
+    let total = cases.iter().map(|case| case.all().count()).sum();
+    let mut progress = Progress::new(total, streams);
     let options = Options {
         cases,
         files,
@@ -65,6 +75,8 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
         fail_fast: false,
         skip_budget: record::SkipBudget::default(),
         keep: false,
+        seed: harness::run::seed().map_err(Error::Seed)?,
+        baselines: BTreeMap::new(),
         state: state.to_owned(),
         own,
         argv: run::argv(),
@@ -85,7 +97,7 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
         };
         let mut epilogue = |tally: &mut Tally| {
             let standings = standings.borrow();
-            kept = store.keep(&options.cases, &standings.cases);
+            kept = store.keep(&single, &standings.cases);
             let mut events = Vec::new();
             for difference in before.iter().flat_map(|before| before.differences(&Snapshot::take())) {
                 tally.error += 1;
@@ -95,7 +107,7 @@ pub(super) fn prove(prove: &Prove, state: &Path, streams: &mut Streams) -> Resul
                     text: difference,
                 });
             }
-            events.extend(conclude(&plan.cases, &standings, &known, prove.require_proof, tally));
+            events.extend(conclude(&single, &standings, &known, prove.require_proof, tally));
             events
         };
         harness::run_with(&options, &mut tell, &mut epilogue)

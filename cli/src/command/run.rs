@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     num::NonZero,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -14,10 +15,11 @@ use harness::{
 };
 use record::{Event, Ledger, ProofScore, SkipBudget, Tally};
 use reports::{Look, render};
+use statistics::chance::Chance;
 
 use super::{asked, offer, planned, subjects, tell};
 use crate::{
-    arguments::{Driving, Run, Selection},
+    arguments::{Driving, Output, ReportForm, Run, Selection},
     complaint::counted,
     error::Error,
     past::Keeper,
@@ -40,11 +42,22 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
             streams.err(&format!("skip budget exceeded: {limit}"));
         }
     }
-    // A report that cannot be written is told after the others are.
+    report(events, &run.report, &run.outputs, record, streams)?;
+    Ok(summary.exit)
+}
+
+/// Writes the reports that were asked for. One that cannot be written is told after the others are.
+pub(super) fn report(
+    events: &[Event],
+    form: &ReportForm,
+    outputs: &[Output],
+    record: &Path,
+    streams: &mut Streams,
+) -> Result<(), Error> {
     let mut failed = None;
-    for output in &run.outputs {
+    for output in outputs {
         let look = Look {
-            passes: run.report.verbose,
+            passes: form.verbose,
             record: Some(record.display().to_string()),
             colour: false,
         };
@@ -53,11 +66,8 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
             .and_then(|text| fs_err::write(&output.file, text).map_err(Error::Write));
         failed = failed.or(written.err());
     }
-    tell(events, &run.report, Some(record), streams)?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(summary.exit),
-    }
+    tell(events, form, Some(record), streams)?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// What was run.
@@ -84,6 +94,13 @@ pub(super) fn drive(
         return Ok(ControlFlow::Break(2));
     };
     let mut cases = plan.cases;
+    let left_out = harness::plan::benchmark::count(&files);
+    if left_out > 0 {
+        streams.err(&format!(
+            "{} left out: `plimsoll bench` measures",
+            counted(left_out, "benchmark")
+        ));
+    }
     used_only(&mut subjects, &cases);
     if cases.is_empty() {
         streams.err(&format!(
@@ -96,7 +113,7 @@ pub(super) fn drive(
         cases.iter_mut().for_each(|case| case.be_patient(driving.patience));
     }
     if let Some(seed) = driving.seed {
-        shuffle(&mut cases, seed);
+        Chance::new(seed).shuffle(&mut cases);
     }
     collect_garbage(state, streams);
     let mut progress = Progress::new(cases.len(), streams);
@@ -117,6 +134,8 @@ pub(super) fn drive(
             limits: driving.max_skips.clone(),
         },
         keep: driving.keep,
+        seed: 0,
+        baselines: BTreeMap::new(),
         state: state.to_owned(),
         own,
         argv: argv(),
@@ -178,7 +197,7 @@ pub(super) fn drive(
 
 /// Leaves out the subjects that no case is for. A case of the host itself has the first.
 pub(super) fn used_only(subjects: &mut Vec<harness::subject::Subject>, cases: &[Case]) {
-    let is_used = |name: &str| cases.iter().any(|case| case.header.subject == name);
+    let is_used = |name: &str| cases.iter().flat_map(Case::all).any(|case| case.header.subject == name);
     let mut for_host = is_used(harness::plan::HOST);
     subjects.retain(|subject| is_used(&subject.name) || std::mem::take(&mut for_host));
 }
@@ -243,27 +262,16 @@ pub(super) fn told(event: &Event) -> bool {
         | Event::CaseEnd { .. }
         | Event::Drift(_)
         | Event::Vanished(_)
+        | Event::Figures(_)
         | Event::RunEnd { .. } => true,
         Event::Spec { .. }
         | Event::Step { .. }
         | Event::Act { .. }
         | Event::Look { .. }
         | Event::Broken { .. }
-        | Event::Unmet { .. } => false,
-    }
-}
-
-/// Another order for each seed, the same for the same seed (Fisher and Yates, numbers by xorshift64*).
-fn shuffle(cases: &mut [Case], seed: u64) {
-    let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
-    for last in (1..cases.len()).rev() {
-        // Zero would stay zero.
-        state = state.max(1);
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        let drawn = state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        let other = usize::try_from(drawn % (last as u64 + 1)).unwrap_or(last);
-        cases.swap(last, other);
+        | Event::Unmet { .. }
+        | Event::Setting(_)
+        | Event::Baseline(_)
+        | Event::Sample(_) => false,
     }
 }

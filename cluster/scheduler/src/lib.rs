@@ -18,6 +18,7 @@ mod id;
 mod memory;
 mod message;
 mod node;
+pub mod perf;
 mod plugin;
 mod pod;
 mod queue;

@@ -1,7 +1,7 @@
 //! The static binary that runs inside containers and tells what only the workload can know.
 //!
 //! `probe VERB ARGUMENTS`, or a link named after the verb. With `PLIMSOLL_NONCE` in the environment it first writes one
-//! line of JSON about itself (`PLIMSOLL_REPORT=min` for a short one, `off` for none; to `PLIMSOLL_REPORT_FD` or standard
+//! line of JSON about itself (`PLIMSOLL_REPORT=min` for a short one, `last` for one at the end, `off` for none; to `PLIMSOLL_REPORT_FD` or standard
 //! output). `probe --help` lists the verbs, `probe --verbs` only their names; both come from the table in `verbs.rs`.
 #![cfg_attr(not(feature = "hosted"), no_std, no_main)]
 
@@ -61,7 +61,9 @@ fn run(program: Program) -> u8 {
         env: program.env,
         nonce,
     };
-    let ended = report::first(&call, program.started).and_then(|()| (verb.run)(&call));
+    let ended = report::first(&call, program.started)
+        .and_then(|()| (verb.run)(&call))
+        .and_then(|code| report::last(&call, program.started).map(|()| code));
     ended.unwrap_or_else(|failure| {
         failure.tell(call.verb);
         failure.code

@@ -13,10 +13,11 @@ use crate::{
     json::Json,
 };
 
-/// Writes the report if the environment asks for it, with `PLIMSOLL_REPORT` = `off`, `min`, or anything else for all.
+/// Writes the report if the environment asks for it, with `PLIMSOLL_REPORT` = `off`, `last`
+/// (see [`last`]), `min`, or anything else for all.
 pub(crate) fn first(call: &Call, started: u64) -> Result<(), Failure> {
     let style = call.variable("PLIMSOLL_REPORT");
-    if call.nonce.is_none() || style.as_deref() == Some("off") {
+    if call.nonce.is_none() || matches!(style.as_deref(), Some("off" | "last")) {
         init::begin();
         return Ok(());
     }
@@ -42,6 +43,20 @@ pub(crate) fn first(call: &Call, started: u64) -> Result<(), Failure> {
     let inherited = signals::inherited();
     init::begin();
     call.line_to(fd, |json| json.key("report").object(|json| all(json, call, &inherited)))
+}
+
+/// Writes a short report when the verb is done, with `PLIMSOLL_REPORT=last`: whoever measures how soon the verb's own output
+/// comes, is told only then when the process began and in which namespaces it is.
+pub(crate) fn last(call: &Call, started: u64) -> Result<(), Failure> {
+    if call.nonce.is_none() || call.variable("PLIMSOLL_REPORT").as_deref() != Some("last") {
+        return Ok(());
+    }
+    call.line(|json| {
+        json.key("report").object(|json| {
+            json.key("t_ns").plain(started);
+            namespaces::links(json);
+        });
+    })
 }
 
 /// All facts.

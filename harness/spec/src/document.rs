@@ -11,7 +11,6 @@ use crate::{Cluster, Proof, Requirement, Sabotage, Span, Spanned, Step, Workload
 /// A whole document of `kind: Test`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "Plimsoll spec")]
 pub struct Document {
     /// `plimsoll.dev/v1`.
     pub api_version: Spanned<String>,

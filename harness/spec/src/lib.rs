@@ -3,6 +3,7 @@
 //! Text becomes a [`node::Node`] tree with spans, is edited (matrix, vars, sabotage) and only then decoded into the
 //! types of this crate, so that every fault has a line and a column. The crate does no IO and reads no clock.
 
+pub mod benchmark;
 pub mod check;
 pub mod cluster;
 pub mod decode;
@@ -26,11 +27,12 @@ pub mod substitute;
 pub mod validate;
 pub mod workload;
 
+pub use benchmark::{Benchmark, BenchmarkDocument};
 pub use check::{Check, Subject};
 pub use cluster::{Cluster, NodeConfig};
 pub use document::{Concurrency, Document, FlakyMeans, KnownFailure, Metadata, Retries, Target, Test, Timeouts};
 pub use fault::{Fault, Severity};
-pub use load::{Change, Loaded, LoadedDocument, Variant, load, not_utf8};
+pub use load::{Change, Kind, Loaded, LoadedDocument, Variant, load, not_utf8};
 pub use manifest::Manifest;
 pub use matcher::{Matcher, Op};
 pub use place::Places;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    API_VERSION, decode,
+    API_VERSION,
+    benchmark::BenchmarkDocument,
+    decode,
     document::Document,
     edit,
     fault::{Fault, Severity},
@@ -18,7 +20,19 @@ use crate::{
 pub const MAX_VARIANTS: usize = 1000;
 
 /// Kinds of the design that a later version serves.
-const LATER_KINDS: [&str; 4] = ["Benchmark", "HostCheck", "Suite", "StepTemplate"];
+const LATER_KINDS: [&str; 3] = ["HostCheck", "Suite", "StepTemplate"];
+
+/// Kinds of documents, and their names.
+const KINDS: [(&str, Kind); 2] = [("Test", Kind::Test), ("Benchmark", Kind::Benchmark)];
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What a subject must do.
+    Test,
+    /// How long it may take.
+    Benchmark,
+}
 
 /// What a file gave.
 #[derive(Debug, Default)]
@@ -38,7 +52,9 @@ pub struct LoadedDocument {
     pub file: String,
     /// The tree as it was written.
     pub node: Node,
-    /// The document without matrix values and without sabotage put in.
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
     pub name: String,
     /// Labels of the document.
     pub labels: BTreeMap<String, String>,
@@ -167,24 +183,33 @@ fn admit(node: Node, file: &str, faults: &mut Vec<Fault>) -> Option<LoadedDocume
             return None;
         }
     }
-    match node.get("kind").map(|n| (n, n.text())) {
-        Some((_, Some("Test"))) | None => {}
+    let served = format!(
+        "this version serves {}",
+        KINDS.map(|(name, _)| format!("`{name}`")).join(" and ")
+    );
+    let known = |name: &str| KINDS.iter().find(|(known, _)| *known == name);
+    let kind = match node.get("kind").map(|n| (n, n.text())) {
+        None => Kind::Test,
         Some((at, Some(kind))) if LATER_KINDS.contains(&kind) => {
             let fault = Fault::new(at.extent, format!("kind `{kind}` is not served by this version"));
-            faults.push(fault.hint("this version serves `Test`"));
+            faults.push(fault.hint(served));
             return None;
         }
-        Some((at, written)) => {
-            let shown = written.map_or_else(|| at.kind().to_owned(), |text| format!("`{text}`"));
-            let fault = Fault::new(at.extent, format!("unknown kind {shown}")).hint("this version serves `Test`");
-            faults.push(fault.suggest(written.unwrap_or_default(), ["Test"]));
-            return None;
-        }
-    }
+        Some((at, written)) => match written.and_then(known) {
+            Some((_, kind)) => *kind,
+            None => {
+                let shown = written.map_or_else(|| at.kind().to_owned(), |text| format!("`{text}`"));
+                let fault = Fault::new(at.extent, format!("unknown kind {shown}")).hint(served);
+                faults.push(fault.suggest(written.unwrap_or_default(), KINDS.map(|(name, _)| name)));
+                return None;
+            }
+        },
+    };
     let metadata = node.get("metadata");
     let text = |node: &Node| node.text().map(str::to_owned);
     Some(LoadedDocument {
         file: file.to_owned(),
+        kind,
         name: metadata.and_then(|m| m.get("name")).and_then(text).unwrap_or_default(),
         labels: metadata
             .and_then(|m| m.get("labels"))
@@ -232,10 +257,33 @@ impl LoadedDocument {
         variants
     }
 
-    /// The document with a variant's values and one sabotage, if one is named, put in.
+    /// Of a benchmark, the document with a variant's values put in.
     ///
     /// # Errors
-    /// All faults; none of a document that [`load`] found none in, unless the sabotage is not one of it.
+    /// All faults; none of a benchmark that [`load`] found none in.
+    pub fn decode_benchmark(&self, variant: &Variant) -> Result<BenchmarkDocument, Vec<Fault>> {
+        self.decoded(variant, None).map(|(document, _)| document)
+    }
+
+    /// What it says of itself; empty if it says nothing.
+    pub fn description(&self) -> &str {
+        let description = self.node.get("spec").and_then(|spec| spec.get("description"));
+        description.and_then(Node::text).unwrap_or_default()
+    }
+
+    /// Why an annotation stands in it.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        let annotations = self
+            .node
+            .get("metadata")
+            .and_then(|metadata| metadata.get("annotations"));
+        annotations?.get(name)?.text()
+    }
+
+    /// Of a test, the document with a variant's values and one sabotage, if one is named, put in.
+    ///
+    /// # Errors
+    /// All faults; none of a test that [`load`] found none in, unless the sabotage is not one of it.
     pub fn decode(&self, variant: &Variant, sabotage: Option<&str>) -> Result<Document, Vec<Fault>> {
         self.decoded(variant, sabotage).map(|(document, _)| document)
     }
@@ -245,17 +293,21 @@ impl LoadedDocument {
     /// # Errors
     /// As [`LoadedDocument::decode`].
     pub fn decode_placed(&self, variant: &Variant, sabotage: Option<&str>) -> Result<(Document, Places), Vec<Fault>> {
-        let (document, tree) = self.decoded(variant, sabotage)?;
+        let (document, tree) = self.decoded::<Document>(variant, sabotage)?;
         let by = sabotages(&self.node).find(|s| sabotage.is_some() && s.get("id").and_then(Node::text) == sabotage);
         let places = tree.get("spec").map(|spec| Places::of(spec, by));
         Ok((document, places.unwrap_or_default()))
     }
 
-    fn decoded(&self, variant: &Variant, sabotage: Option<&str>) -> Result<(Document, Node), Vec<Fault>> {
+    fn decoded<D: for<'de> serde::Deserialize<'de>>(
+        &self,
+        variant: &Variant,
+        sabotage: Option<&str>,
+    ) -> Result<(D, Node), Vec<Fault>> {
         let mut faults = Vec::new();
         let tree = self.tree(variant, sabotage, &mut faults);
         if faults.is_empty() {
-            let decoded = decode::decode::<Document>(&tree);
+            let decoded = decode::decode::<D>(&tree);
             faults = decoded.faults;
             if let (Some(document), true) = (decoded.value, faults.is_empty()) {
                 return Ok((document, tree));
@@ -299,8 +351,11 @@ impl LoadedDocument {
             .collect()
     }
 
-    /// Ids of its checks.
+    /// Ids of its checks, or of its thresholds.
     fn check_ids(&self) -> Vec<String> {
+        if self.kind == Kind::Benchmark {
+            return validate::thresholds(&self.node);
+        }
         let steps = validate::PHASES
             .into_iter()
             .filter_map(|phase| self.node.get("spec")?.get(phase))
@@ -400,6 +455,13 @@ impl LoadedDocument {
         if faults.len() > before {
             return;
         }
+        if self.kind == Kind::Benchmark {
+            self.check_benchmark(faults);
+            if faults.len() == before {
+                lints.extend(allowed.unused());
+            }
+            return;
+        }
         for (n, variant) in self.variants().iter().enumerate() {
             let of = |fault: &mut Fault, sabotage: Option<&str>| {
                 if n > 0 {
@@ -448,6 +510,30 @@ impl LoadedDocument {
         }
         if faults.len() == before {
             lints.extend(allowed.unused());
+        }
+    }
+}
+
+impl LoadedDocument {
+    /// Decodes and validates every variant of a benchmark.
+    fn check_benchmark(&self, faults: &mut Vec<Fault>) {
+        let before = faults.len();
+        for (n, variant) in self.variants().iter().enumerate() {
+            let mut own = Vec::new();
+            let tree = self.tree(variant, None, &mut own);
+            let decoded = decode::decode::<BenchmarkDocument>(&tree);
+            own.extend(decoded.faults);
+            if let Some(document) = &decoded.value {
+                let pruned = decoded.pruned.as_ref().unwrap_or(&tree);
+                validate::benchmark(document, pruned, &tree, &mut own);
+            }
+            retain_new(&mut own, &faults[before..]);
+            if n > 0 {
+                for fault in &mut own {
+                    fault.message = format!("{} (with {})", fault.message, variant.label());
+                }
+            }
+            faults.append(&mut own);
         }
     }
 }

@@ -17,6 +17,28 @@ pub struct Bytes(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Millicores(pub u64);
 
+/// So many hundredths: `5%`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct Percent(pub f64);
+
+impl Percent {
+    /// As a share of one: `20%` is 0.2.
+    pub fn share(self) -> f64 {
+        self.0 / 100.0
+    }
+}
+
+/// A bound of a figure, by how it is written: `250ms`, `1%`, `6800`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bound {
+    /// A length of time.
+    Time(Span),
+    /// A share.
+    Percent(Percent),
+    /// A plain number.
+    Number(f64),
+}
+
 /// What a text should have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
@@ -59,6 +81,36 @@ impl FromStr for Span {
             return Err(fault());
         }
         Ok(Self(Duration::from_secs_f64(nanoseconds / 1e9)))
+    }
+}
+
+impl FromStr for Percent {
+    type Err = ParseQuantity;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text
+            .strip_suffix('%')
+            .and_then(|number| number.trim().parse::<f64>().ok());
+        let number = number.filter(|number| (0.0..1e9).contains(number));
+        number.map(Self).ok_or_else(|| ParseQuantity {
+            text: text.into(),
+            expected: "a share such as `5%`",
+        })
+    }
+}
+
+impl FromStr for Bound {
+    type Err = ParseQuantity;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(share) = text.parse() {
+            return Ok(Self::Percent(share));
+        }
+        if let Some(number) = text.parse::<f64>().ok().filter(|number| (0.0..1e18).contains(number)) {
+            return Ok(Self::Number(number));
+        }
+        text.parse().map(Self::Time).map_err(|_| ParseQuantity {
+            text: text.into(),
+            expected: "a bound such as `250ms`, `1%` or `6800`",
+        })
     }
 }
 
@@ -152,6 +204,22 @@ impl fmt::Display for Millicores {
     }
 }
 
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => time.fmt(f),
+            Self::Percent(share) => share.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
 macro_rules! text_quantity {
     ($type:ident, $expecting:literal, $schema:expr) => {
         impl<'de> Deserialize<'de> for $type {
@@ -208,6 +276,17 @@ text_quantity!(
     Millicores,
     "an amount of CPU such as `250m` or `1.5`",
     json_schema!({"type": ["string", "number"], "description": "A Kubernetes quantity of CPU: `250m`, `1.5`, `2`."})
+);
+
+text_quantity!(
+    Percent,
+    "a share such as `5%`",
+    json_schema!({"type": "string", "description": "A share: `5%`.", "pattern": "^[0-9.]+ ?%$"})
+);
+text_quantity!(
+    Bound,
+    "a bound such as `250ms`, `1%` or `6800`",
+    json_schema!({"type": ["string", "number"], "description": "A duration (`250ms`), a share (`1%`) or a number, whatever is bounded."})
 );
 
 /// How often something happens at most: `50/s`, `300/m`.
@@ -288,6 +367,17 @@ mod tests {
         assert_eq!("1.5s".parse::<Span>().unwrap().0, Duration::from_millis(1500));
         for wrong in ["", "5", "s", "5 s", "5x", "-1s", "1e9999s", "99999999999999h"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_bound_is_what_it_is_written_as() {
+        let read = |text: &str| text.parse::<Bound>();
+        assert_eq!(read("5%"), Ok(Bound::Percent(Percent(5.0))));
+        assert_eq!(read("6800"), Ok(Bound::Number(6800.0)));
+        assert_eq!(read("2ms"), Ok(Bound::Time(Span(Duration::from_millis(2)))));
+        for wrong in ["", "%", "-5%", "-1", "5 apples", "inf", "NaN"] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 

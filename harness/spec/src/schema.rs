@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{API_VERSION, document::Document, requirement::NamespaceKind};
+use crate::{API_VERSION, benchmark::BenchmarkDocument, document::Document, requirement::NamespaceKind};
 
 /// Where the schema is committed, below the root of the repository.
 pub const PATH: &str = "schema/plimsoll-v1.schema.json";
@@ -11,9 +11,29 @@ pub const PATH: &str = "schema/plimsoll-v1.schema.json";
 /// wrong can be told by it.
 pub fn json_schema() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12();
-    let mut schema = settings.into_generator().into_root_schema_for::<Document>().to_value();
+    let mut generator = settings.into_generator();
+    let kinds = [
+        ("Test", generator.subschema_for::<Document>()),
+        ("Benchmark", generator.subschema_for::<BenchmarkDocument>()),
+    ];
+    let names: Vec<&str> = kinds.iter().map(|(name, _)| *name).collect();
+    let [(_, test), (benchmark_name, benchmark)] = &kinds;
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Plimsoll spec",
+        "description": "A whole document.",
+        "type": "object",
+        "properties": {"kind": {"enum": names}},
+        // Not `oneOf`: an editor then shows what is wrong with the kind that is meant, and not with the other.
+        "if": {"properties": {"kind": {"const": benchmark_name}}, "required": ["kind"]},
+        "then": benchmark,
+        "else": test,
+        "$defs": generator.take_definitions(true),
+    });
     if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
-        for definition in definitions.values_mut() {
+        // The header is what it is; only the body is substituted.
+        let bodies = definitions.iter_mut().filter(|(name, _)| !name.ends_with("Document"));
+        for (_, definition) in bodies {
             admit_references(definition);
         }
         if let Some(kinds) = definitions.get_mut("NamespaceKind") {
@@ -33,8 +53,12 @@ pub fn json_schema() -> Value {
             }),
         );
     }
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        for (key, value) in [("apiVersion", API_VERSION), ("kind", "Test")] {
+    for (definition, kind) in [("Document", names[0]), ("BenchmarkDocument", names[1])] {
+        let path = format!("/$defs/{definition}/properties");
+        let Some(Value::Object(properties)) = schema.pointer_mut(&path) else {
+            continue;
+        };
+        for (key, value) in [("apiVersion", API_VERSION), ("kind", kind)] {
             if let Some(Value::Object(property)) = properties.get_mut(key) {
                 property.insert("const".into(), json!(value));
             }

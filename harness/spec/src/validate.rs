@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod admits;
+mod benchmark;
 mod check;
 mod cluster;
 mod manifest;
@@ -21,6 +22,7 @@ mod step;
 mod workload;
 
 pub(crate) use admits::{Admits, admits, admits_word};
+pub(crate) use benchmark::{benchmark, thresholds};
 pub(crate) use check::{FILE_KINDS, PROCESS_STATES, PROPAGATIONS, REASONS, STATES, is_zero, sampled};
 pub(crate) use cluster::{CONDITION_STATUSES, CONTAINER_STATES, EVENT_TYPES, PHASES as POD_PHASES, QOS_CLASSES};
 pub(crate) use matcher::{Field, number};

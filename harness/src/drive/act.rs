@@ -419,7 +419,7 @@ impl World<'_> {
     }
 
     /// Makes the bundle of a workload, once. Answers its directory and the name of its group.
-    fn bundle(&mut self, name: &str, id: &str) -> Result<(PathBuf, Option<String>), Stuck> {
+    pub(super) fn bundle(&mut self, name: &str, id: &str) -> Result<(PathBuf, Option<String>), Stuck> {
         let directory = PathBuf::from(format!("{HOME}/containers/{name}"));
         let group = self.home.no_cgroups.is_none().then(|| format!("/{id}"));
         if directory.join("config.json").exists() {
@@ -559,7 +559,7 @@ fn fresh(below: &Path, name: &str) -> Result<PathBuf, String> {
 }
 
 /// The messages of a runtime's log in JSON lines.
-fn logged(path: &Path) -> String {
+pub(super) fn logged(path: &Path) -> String {
     let text = observe::output::text(path);
     let messages = text.lines().filter_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use record::Seen;
-use record::samples::{Conditions, Pressure, SamplePlan};
+use record::samples::{Conditions, SamplePlan};
 use spec::Step;
 use spec::step::{Metric, Sample};
 
@@ -11,7 +11,7 @@ use super::bandwidth::{self, Follower, Meter, Watched};
 use super::{Stuck, World};
 use crate::judge;
 use crate::observe::cgroup;
-use crate::observe::load::Load;
+use crate::observe::load::{Load, meanwhile};
 
 impl World<'_> {
     /// Draws until the checks of the step are decided, or there is no more to draw.
@@ -110,14 +110,7 @@ impl World<'_> {
             t1: self.since_start(after.at),
             // Beside a second container of the case, nobody can say what the others used.
             usage: (sample.metric == Metric::CpuUsage && before.other.is_none()).then_some(after.own - before.own),
-            pressure: grown(windows.load.pressure, load.pressure, |a, b| Pressure {
-                some: b.some - a.some,
-                full: b.full - a.full,
-            }),
-            steal: grown(windows.load.steal, load.steal, |a, b| b - a),
-            busy: grown(windows.load.busy, load.busy, |a, b| b - a),
-            runnable: load.runnable,
-            ..Conditions::default()
+            ..meanwhile(&windows.load, &load)
         };
         (windows.before, windows.load) = (after, load);
         let Some(watched) = watched else {
@@ -193,10 +186,6 @@ struct Windows {
     load: Load,
     due: Instant,
     follower: Option<Follower>,
-}
-
-fn grown<T: Copy>(before: Option<T>, after: Option<T>, difference: impl Fn(T, T) -> T) -> Option<T> {
-    before.zip(after).map(|(before, after)| difference(before, after))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -18,6 +18,12 @@ pub struct Job {
     pub case: Case,
     /// What is under test.
     pub subject: Subject,
+    /// What is under test in the cases beside it, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Subject>,
+    /// Seed of what is drawn by chance.
+    #[serde(default)]
+    pub seed: u64,
     /// Unique on the host; names the cgroups.
     pub token: String,
     /// What the workload must repeat to be believed.

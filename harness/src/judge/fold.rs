@@ -246,6 +246,10 @@ impl<'a> CaseRecord<'a> {
                 | Event::CaseEnd { .. }
                 | Event::Drift(_)
                 | Event::Vanished(_)
+                | Event::Setting(_)
+                | Event::Baseline(_)
+                | Event::Sample(_)
+                | Event::Figures(_)
                 | Event::RunEnd { .. } => {}
             }
         }

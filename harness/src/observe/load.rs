@@ -1,7 +1,7 @@
 //! What a host is busy with: `/proc/pressure/cpu`, `/proc/stat` and `/proc/loadavg` (`proc(5)`,
 //! `Documentation/accounting/psi.rst`). They speak of the whole machine in a guard, too.
 
-use record::samples::Pressure;
+use record::samples::{Conditions, Pressure};
 
 /// Ticks of `/proc/stat` in a second: `USER_HZ`, which the kernel keeps at 100 on every architecture of today.
 const TICKS: f64 = 100.0;
@@ -31,6 +31,24 @@ impl Load {
             runnable: of_loadavg(&text("/proc/loadavg")),
         }
     }
+}
+
+/// What the host did between two moments; when that was is for the caller to say.
+pub(crate) fn meanwhile(before: &Load, after: &Load) -> Conditions {
+    Conditions {
+        pressure: grown(before.pressure, after.pressure, |a, b| Pressure {
+            some: b.some - a.some,
+            full: b.full - a.full,
+        }),
+        steal: grown(before.steal, after.steal, |a, b| b - a),
+        busy: grown(before.busy, after.busy, |a, b| b - a),
+        runnable: after.runnable,
+        ..Conditions::default()
+    }
+}
+
+fn grown<T: Copy>(before: Option<T>, after: Option<T>, difference: impl Fn(T, T) -> T) -> Option<T> {
+    before.zip(after).map(|(before, after)| difference(before, after))
 }
 
 /// The pressure alone.

@@ -30,7 +30,7 @@ pub(super) fn bring(cases: &[Case], dir: &Path) -> Result<Images, Error> {
         .map_err(failed(PROBE))?
         .path;
     named.insert(PROBE.to_owned(), probe.clone());
-    for case in cases {
+    for case in cases.iter().flat_map(Case::all) {
         for workload in case.spec.workloads.values() {
             let Workload::Container(container) = &workload.value else {
                 continue;

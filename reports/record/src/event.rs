@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CheckProof, ProofScore, Seen, SkipBudget, Tally, Verdict};
+use crate::{CheckProof, ProofScore, Seen, SkipBudget, Tally, Verdict, bench};
 
 /// One line. Times are milliseconds of the monotonic clock since the run began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,6 +153,14 @@ pub enum Event {
     Proof(Box<CheckProof>),
     /// How many checks of a run have a stored proof.
     ProofScore(ProofScore),
+    /// A case of a benchmark begins to take samples.
+    Setting(Box<bench::Setting>),
+    /// What a case of a benchmark is compared with.
+    Baseline(Box<bench::Baseline>),
+    /// One sample of a benchmark.
+    Sample(Box<bench::Sample>),
+    /// What the samples of a case come to.
+    Figures(Box<bench::Figures>),
     /// A case ended.
     CaseEnd {
         /// The case's id.

@@ -4,6 +4,7 @@
 //! sentence and not with a guess.
 
 pub mod attempt;
+pub mod bench;
 pub mod budget;
 pub mod event;
 pub mod packets;
@@ -23,5 +24,5 @@ pub use seen::Seen;
 pub use verdict::{Tally, Verdict};
 
 /// The version that this crate writes and the newest that it reads. 2: looks at clusters. 3: looks at
-/// packets.
-pub const VERSION: u32 = 3;
+/// packets. 4: samples of benchmarks.
+pub const VERSION: u32 = 4;

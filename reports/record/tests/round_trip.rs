@@ -425,6 +425,7 @@ fn every_event() -> Vec<Event> {
             took: 3.0,
         },
     ];
+    events.extend(of_a_benchmark());
     for (n, seen) in every_seen().into_iter().enumerate() {
         events.push(Event::Look {
             case: case(),
@@ -482,6 +483,59 @@ fn every_event() -> Vec<Event> {
     events
 }
 
+fn of_a_benchmark() -> [Event; 4] {
+    use record::bench::{Baseline, BaselineCase, Figure, Figures, Isolation, Measured, Sample, Setting};
+    let case = || "a@b".to_owned();
+    [
+        Event::Setting(Box::new(Setting {
+            case: case(),
+            clock: "CLOCK_MONOTONIC".into(),
+            seed: 7,
+            debug: true,
+            warnings: vec!["debug build".into()],
+        })),
+        Event::Baseline(Box::new(Baseline {
+            case: case(),
+            source: "b.json".into(),
+            found: Some(BaselineCase {
+                id: case(),
+                samples: [("total".to_owned(), vec![Some(1.5), None])].into(),
+                ..BaselineCase::default()
+            }),
+            missing: String::new(),
+        })),
+        Event::Sample(Box::new(Sample {
+            case: case(),
+            round: 3,
+            warmup: true,
+            points: [("create".to_owned(), 0.0), ("firstByte".to_owned(), 1.25)].into(),
+            rates: [("pods".to_owned(), 6800.5)].into(),
+            failure: Some("hung".into()),
+            isolation: Some(Isolation {
+                own: vec!["pid".into()],
+                shared: vec!["net".into()],
+            }),
+            conditions: Conditions::default(),
+        })),
+        Event::Figures(Box::new(Figures {
+            case: case(),
+            samples: 2,
+            failures: 1,
+            measures: vec![Measured {
+                name: "total".into(),
+                unit: "ms".into(),
+                figures: vec![Figure {
+                    name: "p50".into(),
+                    value: Some(1.5),
+                    low: Some(1.0),
+                    high: None,
+                }],
+            }],
+            notes: vec!["one start in two failed".into()],
+        })),
+    ]
+}
+
 fn every_standing() -> [Standing; 4] {
     [
         Standing::Proven,
@@ -510,6 +564,10 @@ fn kind(event: &Event) -> &'static str {
         Event::RunEnd { .. } => "runEnd",
         Event::Drift(_) => "drift",
         Event::Vanished(_) => "vanished",
+        Event::Setting(_) => "setting",
+        Event::Baseline(_) => "baseline",
+        Event::Sample(_) => "sample",
+        Event::Figures(_) => "figures",
     }
 }
 
@@ -517,7 +575,7 @@ fn kind(event: &Event) -> &'static str {
 fn every_event_is_read_back_as_it_was_written() {
     let events = every_event();
     let kinds: std::collections::BTreeSet<_> = events.iter().map(kind).collect();
-    assert_eq!(kinds.len(), 16);
+    assert_eq!(kinds.len(), 20);
     let mut text = String::new();
     for event in &events {
         let line = serde_json::to_string(event).unwrap();

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -80,6 +80,15 @@ impl Streams {
     }
 }
 
+/// A descriptor that is watched while a command runs.
+#[derive(Debug)]
+pub struct Watched<'w> {
+    /// The descriptor.
+    pub fd: BorrowedFd<'w>,
+    /// When it was first seen to be readable, or hung up.
+    pub readable: Option<Instant>,
+}
+
 /// Runs a command to its end or its deadline.
 ///
 /// Ends when the process does, even if a child of it still holds the other end of a pipe.
@@ -87,6 +96,19 @@ impl Streams {
 /// # Errors
 /// [`Error`] if it cannot be started or watched.
 pub fn run(argv: &[OsString], streams: Streams, deadline: Duration) -> Result<Outcome, Error> {
+    run_watching(argv, streams, deadline, &mut [])
+}
+
+/// As [`run`], and notes when other descriptors become readable meanwhile.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_watching(
+    argv: &[OsString],
+    streams: Streams,
+    deadline: Duration,
+    watched: &mut [Watched<'_>],
+) -> Result<Outcome, Error> {
     let line = argv
         .iter()
         .map(|a| quoted(&a.to_string_lossy()))
@@ -143,10 +165,17 @@ pub fn run(argv: &[OsString], streams: Streams, deadline: Duration) -> Result<Ou
                     .filter(|(_, open)| **open)
                     .map(|((p, _), _)| PollFd::new(p, PollFlags::IN)),
             );
+            let own = fds.len();
+            let mut quiet: Vec<_> = watched.iter_mut().filter(|w| w.readable.is_none()).collect();
+            fds.extend(quiet.iter().map(|w| PollFd::from_borrowed_fd(w.fd, PollFlags::IN)));
             let timeout = if hung { None } else { Timespec::try_from(left).ok() };
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => return Err(watch(e.into())),
+            }
+            let now = Instant::now();
+            for (watched, fd) in quiet.iter_mut().zip(&fds[own..]) {
+                watched.readable = (!fd.revents().is_empty()).then_some(now);
             }
             fds[0].revents().contains(PollFlags::IN)
         };
@@ -250,6 +279,26 @@ mod tests {
         let outcome = shell("exec cat /dev/zero", Duration::from_millis(300));
         assert!(outcome.hung);
         assert_eq!(outcome.stdout.len(), KEPT);
+    }
+
+    #[test]
+    fn what_becomes_readable_meanwhile_is_noted() {
+        let (early, writer) = rustix::pipe::pipe().unwrap();
+        let (never, _held) = rustix::pipe::pipe().unwrap();
+        let mut watched = [&early, &never].map(|fd| Watched {
+            fd: fd.as_fd(),
+            readable: None,
+        });
+        let streams = Streams {
+            stdout: Some(File::from(writer)),
+            ..Streams::captured()
+        };
+        let argv = ["/bin/sh", "-c", "echo out; sleep 0.3"].map(OsString::from);
+        let start = Instant::now();
+        let outcome = run_watching(&argv, streams, Duration::from_secs(10), &mut watched).unwrap();
+        let [early, never] = watched.map(|w| w.readable);
+        assert!(early.is_some_and(|at| at - start < outcome.took), "{early:?}");
+        assert_eq!(never, None);
     }
 
     #[test]

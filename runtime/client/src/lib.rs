@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use command::{Error, Outcome, Streams, run};
+pub use command::{Error, Outcome, Streams, Watched, run, run_watching};
 
 /// A runtime on its command line, with a state directory of its own.
 #[derive(Debug, Clone)]
@@ -93,6 +93,16 @@ impl Client {
     /// As [`Client::create`].
     pub fn start(&self, id: &str) -> Result<Outcome, Error> {
         self.verb("start", &[], id)
+    }
+
+    /// `start`, and notes when descriptors become readable meanwhile.
+    ///
+    /// # Errors
+    /// As [`Client::create`].
+    pub fn start_watching(&self, id: &str, watched: &mut [Watched<'_>]) -> Result<Outcome, Error> {
+        let mut argv = self.global(false);
+        argv.extend([OsString::from("start"), id.into()]);
+        run_watching(&argv, Streams::captured(), self.deadline, watched)
     }
 
     /// `state`, read as JSON; `None` if the runtime refuses or prints something else.

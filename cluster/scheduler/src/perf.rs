@@ -1,13 +1,16 @@
 //! The workloads of kube-scheduler's benchmark (`test/integration/scheduler_perf`), with the throughput it demands.
 //!
 //! Nodes have 4 CPUs, 32 GiB and room for 110 pods; pods ask for 100 millicores and 500 MiB. What is measured is the
-//! engine alone: objects are read, decided on and read again as bound, without an API server between.
+//! engine alone: objects are read, decided on and read again as bound, without an API server between. The clock is the
+//! caller's. `plimsoll cluster schedule` runs a workload for `specs/bench/scheduling.yaml`, and the criterion bench
+//! `schedule` all of them.
 
-use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
-use scheduler::{Config, Engine, Nomination, Outcome};
 use serde_json::{Value, json};
+
+use crate::{Config, Engine, Nomination, Outcome};
 
 /// A workload.
 #[derive(Clone, Copy, Debug)]
@@ -183,10 +186,15 @@ impl Row {
         }
     }
 
-    /// Runs it once.
-    pub fn run(&self, shrink: Shrink) -> Measured {
+    /// The workload of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        ROWS.iter().find(|row| row.name == name)
+    }
+
+    /// Runs it once. `clock` is any monotonic one; `begin` is called when everything is there but the measured pods.
+    pub fn run(&self, shrink: Shrink, clock: &dyn Fn() -> Duration, begin: &mut dyn FnMut()) -> Measured {
         let size = self.size(shrink);
-        let mut field = Field::new();
+        let mut field = Field::new(clock);
         for index in 0..size.nodes {
             field.engine.put("Node", &self.node(index, size), field.now());
         }
@@ -204,7 +212,8 @@ impl Row {
         field.drain();
         let pods: Vec<Value> = (0..size.pods).map(|index| self.pod(index)).collect();
         (field.bound, field.attempts) = (0, 0);
-        let began = Instant::now();
+        begin();
+        let began = clock();
         for (index, pod) in pods.into_iter().enumerate() {
             field.put(pod);
             if index % TURN == TURN - 1 {
@@ -217,7 +226,7 @@ impl Row {
         field.drain();
         Measured {
             pods: field.bound,
-            took: began.elapsed(),
+            took: clock().saturating_sub(began),
             attempts: field.attempts,
         }
     }
@@ -369,7 +378,7 @@ impl Row {
     }
 
     /// What else happens while pods are scheduled.
-    fn turn(&self, field: &mut Field, index: usize, size: Size) {
+    fn turn(&self, field: &mut Field<'_>, index: usize, size: Size) {
         let now = field.now();
         match self.kind {
             Kind::Churn => {
@@ -424,27 +433,29 @@ fn pod(namespace: &str, name: &str, labels: Value, mut spec: Value, cpu: &str) -
 }
 
 /// The engine, and a world that does at once what it decides.
-struct Field {
+struct Field<'c> {
     engine: Engine,
-    began: Instant,
-    pods: std::collections::HashMap<String, Value>,
+    clock: &'c dyn Fn() -> Duration,
+    began: Duration,
+    pods: HashMap<String, Value>,
     bound: usize,
     attempts: usize,
 }
 
-impl Field {
-    fn new() -> Self {
+impl<'c> Field<'c> {
+    fn new(clock: &'c dyn Fn() -> Duration) -> Self {
         Self {
             engine: Engine::new(&Config::default()),
-            began: Instant::now(),
-            pods: std::collections::HashMap::new(),
+            clock,
+            began: clock(),
+            pods: HashMap::new(),
             bound: 0,
             attempts: 0,
         }
     }
 
     fn now(&self) -> Duration {
-        self.began.elapsed()
+        (self.clock)().saturating_sub(self.began)
     }
 
     fn put(&mut self, pod: Value) {
@@ -475,11 +486,13 @@ impl Field {
                         if let Nomination::Node(node) = nomination {
                             pod["status"]["nominatedNodeName"] = json!(*node);
                         }
-                        self.engine.put("Pod", pod, self.began.elapsed());
+                        let now = (self.clock)().saturating_sub(self.began);
+                        self.engine.put("Pod", pod, now);
                     }
                     for victim in victims {
                         if let Some(pod) = self.pods.remove(&*victim.uid) {
-                            self.engine.gone("Pod", &pod, self.began.elapsed());
+                            let now = self.now();
+                            self.engine.gone("Pod", &pod, now);
                         }
                     }
                 }
@@ -494,9 +507,10 @@ impl Field {
 
     fn see(&mut self, bound: &mut VecDeque<(String, String)>) {
         for (uid, node) in bound.drain(..) {
+            let now = self.now();
             if let Some(pod) = self.pods.get_mut(&uid) {
                 pod["spec"]["nodeName"] = json!(node);
-                self.engine.put("Pod", pod, self.began.elapsed());
+                self.engine.put("Pod", pod, now);
             }
         }
     }
@@ -507,9 +521,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_workload_is_found_by_its_name() {
+        assert_eq!(Row::find("SchedulingBasic").map(Row::demanded), Some(680.0));
+        assert!(Row::find("SchedulingBasi").is_none());
+    }
+
+    #[test]
     fn each_workload_places_all_its_pods_when_it_is_small() {
+        let began = std::time::Instant::now();
         for row in Row::all() {
-            let measured = row.run(Shrink::Trial);
+            let mut begun = 0;
+            let measured = row.run(Shrink::Trial, &|| began.elapsed(), &mut || begun += 1);
+            assert_eq!(begun, 1, "{}", row.name());
             assert_eq!(
                 measured.pods,
                 row.size(Shrink::Trial).pods,

@@ -1,0 +1,89 @@
+//! `plimsoll bench`: what subjects take, measured in turns.
+
+use std::path::Path;
+
+use harness::{Options, baseline, plan};
+use record::{Event, SkipBudget};
+
+use super::{asked, offer, run, subjects};
+use crate::{
+    arguments::Bench,
+    complaint::{self, counted},
+    error::Error,
+    progress::Progress,
+    streams::Streams,
+};
+
+pub(super) fn bench(bench: &Bench, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
+    let own = std::env::current_exe().map_err(Error::Own)?;
+    let mut subjects = subjects(&bench.selection, &own)?;
+    let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+    let files = harness::discover::discover(&bench.selection.paths)?;
+    let plan = match plan::benchmarks(&files, &asked(&bench.selection), &names, offer()) {
+        Ok(plan) => plan,
+        Err(faults) => {
+            complaint::complain(&faults, &files, streams);
+            return Ok(2);
+        }
+    };
+    complaint::warn(&files, streams);
+    if plan.cases.is_empty() {
+        streams.err(&format!(
+            "nothing selected: {} not asked for or not for this subject",
+            counted(plan.not_selected, "case")
+        ));
+        return Ok(4);
+    }
+    run::used_only(&mut subjects, &plan.cases);
+    run::collect_garbage(state, streams);
+    let total = plan.cases.iter().map(|case| case.all().count()).sum();
+    let mut progress = Progress::new(total, streams);
+    let options = Options {
+        baselines: baseline::find(&plan.cases, bench.baseline.as_deref())?,
+        cases: plan.cases,
+        files,
+        subjects,
+        // What is measured has the machine for itself.
+        jobs: 1,
+        timeout: None,
+        retries: Some(0),
+        fail_fast: false,
+        skip_budget: SkipBudget::default(),
+        keep: false,
+        seed: match bench.seed {
+            Some(seed) => seed,
+            None => harness::run::seed().map_err(Error::Seed)?,
+        },
+        state: state.to_owned(),
+        own,
+        argv: run::argv(),
+        started: run::started(),
+    };
+    let (mut told, mut measured) = (Vec::new(), Vec::new());
+    let mut hear = |event: &Event| {
+        progress.tell(event, streams);
+        if run::told(event) {
+            told.push(event.clone());
+        }
+        if matches!(event, Event::Run { .. } | Event::Sample(_)) {
+            measured.push(event.clone());
+        }
+    };
+    let outcome = harness::run(&options, &mut hear);
+    progress.end();
+    let summary = outcome?;
+    if summary.interrupted {
+        streams.err("interrupted: what did not run has no verdict");
+    } else if let Some(path) = &bench.save_baseline {
+        let file = baseline::of_run(&options.cases, &measured);
+        baseline::save(&file, path)?;
+        streams.err(&format!(
+            "samples of {} kept in `{}`",
+            counted(file.cases.len(), "case"),
+            path.display()
+        ));
+    }
+    let record = run::here(&summary.dir.join("run.jsonl"));
+    run::report(&told, &bench.report, &bench.outputs, &record, streams)?;
+    Ok(summary.exit)
+}

@@ -1,0 +1,210 @@
+//! Benchmarks on the real kernel, with as few samples as decide anything. Nothing here depends on how fast a machine is.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests: what goes wrong here fails the test"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn can_run() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("skipped: containers with control groups need root");
+    }
+    root
+}
+
+/// A folder with a spec in it, and runs below it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn with(spec: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("start.yaml"), spec).unwrap();
+        Self(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn plimsoll(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_plimsoll"))
+            .current_dir(self.0.path())
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    /// The one case of a benchmark's JSON report, and the exit code.
+    fn bench(&self, args: &[&str]) -> (Value, Option<i32>) {
+        let mut all = vec!["bench", "start.yaml", "--subject", "bundled", "--format", "json"];
+        all.extend(args);
+        let output = self.plimsoll(&all);
+        let document: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr)));
+        (document["cases"][0].clone(), output.status.code())
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The verdict of a threshold, whole.
+fn outcome<'v>(case: &'v Value, id: &str) -> &'v Value {
+    let checks = case["checks"].as_array().unwrap();
+    &checks.iter().find(|check| check["id"] == id).unwrap()["outcome"]
+}
+
+/// Changes the one case of the baseline.
+fn rebase(place: &Place, change: impl FnOnce(&mut Value)) {
+    let path = place.path("base.json");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut file["cases"][0]);
+    std::fs::write(&path, file.to_string()).unwrap();
+}
+
+const SPEC: &str = "
+apiVersion: plimsoll.dev/v1
+kind: Benchmark
+metadata: {name: start}
+spec:
+  description: How long a start takes.
+  targets: [runtime]
+  workload: {container: {image: plimsoll/probe, args: [hello]}}
+  measure:
+    total: {from: create, to: firstByte}
+    first: {from: start, to: processStarted}
+    teardown: {from: exit, to: deleted}
+  sampling: {warmup: 1, samples: 10, maxDuration: 60s}
+  baseline: {file: base.json, comparableWhen: [kernel, runtimeBackend]}
+  thresholds:
+  - {id: none-fails, metric: failures, max: 0%}
+  - {id: no-regression, metric: total.p50, regression: {rel: 5%}}
+  sabotage:
+  - {id: late, inject: {delay: 1s, at: create}, mustFail: [no-regression]}
+";
+
+#[test]
+fn starts_are_measured_compared_and_judged_again() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(SPEC);
+    let (case, code) = place.bench(&["--save-baseline", "base.json"]);
+    assert_eq!(code, Some(0), "{case}");
+    assert_eq!(outcome(&case, "none-fails")["verdict"], "pass", "{case}");
+    assert_eq!(outcome(&case, "no-regression")["verdict"], "skip", "{case}");
+    let figures = &case["figures"];
+    assert_eq!(
+        (&figures["samples"], &figures["failures"]),
+        (&10.into(), &0.into()),
+        "{figures}"
+    );
+    let median = |name: &str| {
+        let measures = figures["measures"].as_array().unwrap();
+        let measure = measures.iter().find(|measure| measure["name"] == name).unwrap();
+        measure["figures"][0]["value"].as_f64().unwrap()
+    };
+    assert!(median("first") > 0.0 && median("first") < median("total"), "{figures}");
+    assert!(median("teardown") > 0.0, "{figures}");
+
+    // Whatever the machine does meanwhile: all of these are slower than any start, and quicker.
+    rebase(&place, |cell| cell["samples"]["total"] = vec![1e9; 10].into());
+    let (case, code) = place.bench(&["--seed", "5"]);
+    assert_eq!(outcome(&case, "no-regression")["verdict"], "pass", "{case}");
+    assert_eq!(code, Some(0), "{case}");
+    let again = place.plimsoll(&["judge", "--format", "json"]);
+    let said = text(&again.stderr);
+    assert!(again.status.success() && !said.contains("differ"), "{said}");
+    let document: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(document["cases"][0]["figures"], case["figures"]);
+    assert_eq!(document["cases"][0]["checks"], case["checks"]);
+
+    rebase(&place, |cell| cell["samples"]["total"] = vec![1e-9; 10].into());
+    let (case, code) = place.bench(&[]);
+    assert_eq!(outcome(&case, "no-regression")["verdict"], "fail", "{case}");
+    assert_eq!(code, Some(1), "{case}");
+
+    rebase(&place, |cell| cell["host"]["kernel"] = "2.4.0".into());
+    let (case, code) = place.bench(&[]);
+    let open = outcome(&case, "no-regression");
+    assert_eq!(
+        (open["verdict"].as_str(), code),
+        (Some("inconclusive"), Some(5)),
+        "{case}"
+    );
+    assert!(
+        open["more"].as_str().unwrap().starts_with("incomparable: kernel"),
+        "{open}"
+    );
+}
+
+#[test]
+fn a_planted_slowdown_is_seen() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(&SPEC.replace("warmup: 1, samples: 10", "warmup: 0, samples: 4"));
+    let output = place.plimsoll(&["prove", "start.yaml", "--subject", "bundled", "--format", "json"]);
+    let told = text(&output.stdout);
+    let document: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"));
+    let all = document.to_string();
+    assert!(all.contains("no-regression"), "{all}");
+    let checks = document["checks"].as_array().unwrap();
+    let proof = checks.iter().find(|proof| proof["check"] == "no-regression").unwrap();
+    assert_eq!(proof["standing"]["standing"], "proven", "{proof}");
+}
+
+#[test]
+fn a_subject_that_cannot_start_fails() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(SPEC);
+    let output = place.plimsoll(&["bench", "start.yaml", "--subject", "no=oci:/bin/false"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("was refused with status 1"), "{told}");
+}
+
+#[test]
+fn a_run_leaves_benchmarks_out_and_a_check_does_not() {
+    let place = Place::with(SPEC);
+    let run = place.plimsoll(&["run", "start.yaml"]);
+    let said = text(&run.stderr);
+    assert_eq!(run.status.code(), Some(4), "{said}");
+    assert!(said.contains("1 benchmark left out"), "{said}");
+    let check = place.plimsoll(&["check", "start.yaml"]);
+    assert!(text(&check.stdout).starts_with("1 file, 1 spec, 1 case:"), "{check:?}");
+}
+
+#[test]
+fn scheduling_is_measured_and_its_gate_not_held_against_a_debug_build() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(SPEC);
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/bench/scheduling.yaml");
+    let only = "scheduling.workload=PodAffinity";
+    let args = ["bench", spec.to_str().unwrap(), "--only", only, "--format", "json"];
+    let output = place.plimsoll(&args);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let case = &document["cases"][0];
+    assert_eq!(outcome(case, "all-placed")["verdict"], "pass", "{case}");
+    let gate = outcome(case, "ten-times-the-gate");
+    assert_eq!(gate["verdict"] == "skip", cfg!(debug_assertions), "{gate}");
+    let rates = case["figures"]["measures"].as_array().unwrap();
+    assert!(
+        rates
+            .iter()
+            .all(|rate| rate["figures"][0]["value"].as_f64() > Some(0.0)),
+        "{case}"
+    );
+}

@@ -1,0 +1,425 @@
+//! A benchmark: what is measured of a subject, how often, and which figures are accepted.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    Concurrency, Metadata, Requirement, Span, Spanned, Target, Test, Timeouts, Workload,
+    quantity::{Bound, Percent},
+    workload::{Bundle, Container},
+};
+
+/// A whole document of `kind: Benchmark`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BenchmarkDocument {
+    /// `plimsoll.dev/v1`.
+    pub api_version: Spanned<String>,
+    /// `Benchmark`.
+    pub kind: Spanned<String>,
+    /// Name and labels.
+    pub metadata: Metadata,
+    /// The body.
+    pub spec: Benchmark,
+}
+
+/// The body of a benchmark.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Benchmark {
+    /// What is measured, in one sentence.
+    pub description: String,
+    /// Kinds of subjects it is for.
+    pub targets: Vec<Spanned<Target>>,
+    /// What it needs; unmet, it is skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Requirement>,
+    /// Each combination is a case of its own; all cases take turns. Use as `${matrix.NAME}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub matrix: BTreeMap<String, Vec<Value>>,
+    /// Names for values; use as `${vars.NAME}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, Value>,
+    /// Bounds; of them `step` bounds each command of the subject.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Nothing ever runs beside a benchmark; what is written here says no more than that.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// What each sample does.
+    pub workload: Spanned<Load>,
+    /// What is measured of a sample, by name.
+    pub measure: BTreeMap<String, Spanned<Measure>>,
+    /// How samples are taken.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Earlier samples to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// Which figures are accepted.
+    pub thresholds: Vec<Spanned<Threshold>>,
+    /// Slowdowns that are planted, and the thresholds that must see them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sabotage: Vec<Planted>,
+}
+
+/// What a sample does: a map with one key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Load {
+    /// A container of the probe is created, started, waited for and deleted.
+    Container(Box<Container>),
+    /// The same with an OCI bundle.
+    Bundle(Bundle),
+    /// Pods are scheduled on simulated nodes.
+    Scheduling(Scheduling),
+}
+
+/// A workload of kube-scheduler's own benchmark (`test/integration/scheduler_perf`), on the scheduler of the bundled
+/// cluster, without an API server between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scheduling {
+    /// Its name, as `plimsoll cluster schedule` lists them: `SchedulingBasic`.
+    pub workload: String,
+}
+
+/// What is measured of a sample: the time between two points, or a rate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Measure {
+    /// Where the time begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Spanned<Point>>,
+    /// Where it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Spanned<Point>>,
+    /// What is counted in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Spanned<Counted>>,
+}
+
+/// A moment in the life of a container. All are read from `CLOCK_MONOTONIC`; in this order they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Point {
+    /// Before the runtime is called with `create`.
+    Create,
+    /// The runtime's `create` has ended.
+    Created,
+    /// Before the runtime is called with `start`.
+    Start,
+    /// The first instruction of the container's process; the probe itself reads the clock.
+    ProcessStarted,
+    /// The first byte that it wrote can be read.
+    FirstByte,
+    /// It has ended, as its pidfd tells (`pidfd_open(2)`).
+    Exit,
+    /// The runtime's `delete` has ended, and the container's control groups are gone.
+    Deleted,
+}
+
+impl Point {
+    /// All, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Created,
+        Self::Start,
+        Self::ProcessStarted,
+        Self::FirstByte,
+        Self::Exit,
+        Self::Deleted,
+    ];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Created => "created",
+            Self::Start => "start",
+            Self::ProcessStarted => "processStarted",
+            Self::FirstByte => "firstByte",
+            Self::Exit => "exit",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// What a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Counted {
+    /// Pods that found a node, in a second.
+    Pods,
+    /// The same as a multiple of what Kubernetes demands of its own scheduler for this workload.
+    Gates,
+}
+
+/// How samples are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Sampling {
+    /// Samples of each case that do not count, before those that do.
+    #[serde(default = "five")]
+    pub warmup: u32,
+    /// Samples of each case that count.
+    #[serde(default = "fifty")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub samples: u32,
+    /// No further sample begins after this.
+    #[serde(default = "two_minutes")]
+    pub max_duration: Span,
+    /// In which order the cases take their samples.
+    #[serde(default)]
+    pub order: Order,
+}
+
+fn five() -> u32 {
+    5
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+fn two_minutes() -> Span {
+    Span(std::time::Duration::from_secs(120))
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            warmup: five(),
+            samples: fifty(),
+            max_duration: two_minutes(),
+            order: Order::default(),
+        }
+    }
+}
+
+/// In which order cases take their samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// In rounds, each with one sample of each case in an order drawn anew: what the machine does meanwhile falls on all
+    /// of them. There is no other, because samples one block after the other compare hours, not subjects.
+    #[default]
+    Interleaved,
+}
+
+/// Earlier samples to compare with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Baseline {
+    /// The file, relative to the spec; `plimsoll bench --save-baseline` writes one.
+    pub file: Spanned<String>,
+    /// What must be as it was then. Where it is not, the comparison is `incomparable`, which is no pass.
+    pub comparable_when: Vec<Spanned<Likeness>>,
+}
+
+/// Something that a baseline knows of where it was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Likeness {
+    /// Model of the CPU.
+    CpuModel,
+    /// Number of CPUs that the harness may use.
+    Cpus,
+    /// Bytes of memory.
+    Memory,
+    /// `uname -m`.
+    Machine,
+    /// `uname -r`.
+    Kernel,
+    /// `v1`, `v2` or `hybrid`.
+    CgroupVersion,
+    /// Name of the subject.
+    RuntimeBackend,
+    /// What the subject's `--version` says.
+    RuntimeVersion,
+}
+
+impl Likeness {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CpuModel => "cpuModel",
+            Self::Cpus => "cpus",
+            Self::Memory => "memory",
+            Self::Machine => "machine",
+            Self::Kernel => "kernel",
+            Self::CgroupVersion => "cgroupVersion",
+            Self::RuntimeBackend => "runtimeBackend",
+            Self::RuntimeVersion => "runtimeVersion",
+        }
+    }
+}
+
+/// A figure that is accepted up to a bound, down to one, or not far from that of the baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Threshold {
+    /// Name of the threshold, unique in the spec.
+    pub id: Spanned<String>,
+    /// `MEASURE.p50`, `.p90`, `.p95`, `.p99` or `.mean`; or `failures`, the share of samples that failed.
+    pub metric: Spanned<String>,
+    /// At most this: a duration for a time, a number for a rate, per cent for failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<Bound>,
+    /// At least this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<Bound>,
+    /// Not worse than the baseline by more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
+}
+
+/// How much worse than the baseline is still accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Regression {
+    /// As a share of the baseline's figure.
+    pub rel: Percent,
+    /// Confidence of the interval that must lie on one side of it (0.95 unless told).
+    #[serde(default = "usual", skip_serializing_if = "is_usual")]
+    pub confidence: f64,
+}
+
+/// Confidence of an interval unless a spec tells another.
+pub const CONFIDENCE: f64 = 0.95;
+
+fn usual() -> f64 {
+    CONFIDENCE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_usual(confidence: &f64) -> bool {
+    *confidence == CONFIDENCE
+}
+
+/// A slowdown that is planted, and the thresholds that must see it. It is measured in turns with the healthy subject, which
+/// stands for the baseline then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Planted {
+    /// Name of the fault, unique in the spec.
+    pub id: Spanned<String>,
+    /// The slowdown.
+    pub inject: Delay,
+    /// Ids of the thresholds that must fail.
+    pub must_fail: Vec<Spanned<String>>,
+}
+
+/// A wait of the harness, in the name of the subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delay {
+    /// How long: a duration, or a share of what the command took (`25%`).
+    pub delay: Bound,
+    /// After which command of the subject: `create` or `start`.
+    pub at: Spanned<Point>,
+}
+
+/// A figure of samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figure {
+    /// What this per cent of the samples do not exceed.
+    Quantile(u8),
+    /// Their mean.
+    Mean,
+}
+
+impl Figure {
+    /// The figures that a metric can name, and their names.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("p50", Self::Quantile(50)),
+        ("p90", Self::Quantile(90)),
+        ("p95", Self::Quantile(95)),
+        ("p99", Self::Quantile(99)),
+        ("mean", Self::Mean),
+    ];
+}
+
+/// What a threshold is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Metric<'t> {
+    /// A figure of a measure.
+    Of(&'t str, Figure),
+    /// The share of samples that failed.
+    Failures,
+}
+
+impl Threshold {
+    /// What it is about; `None` if its metric is not one.
+    pub fn about(&self) -> Option<Metric<'_>> {
+        if self.metric.value == FAILURES {
+            return Some(Metric::Failures);
+        }
+        let (measure, figure) = self.metric.value.rsplit_once('.')?;
+        let (_, figure) = Figure::ALL.into_iter().find(|(name, _)| *name == figure)?;
+        Some(Metric::Of(measure, figure))
+    }
+}
+
+/// The metric that every benchmark has.
+pub const FAILURES: &str = "failures";
+
+/// Name of the one workload in [`Benchmark::as_test`].
+pub const WORKLOAD: &str = "sample";
+
+impl Benchmark {
+    /// The test that has its workload and its requirements, so that whatever is said of workloads of tests holds here, too.
+    /// It has no steps.
+    pub fn as_test(&self) -> Test {
+        let workload = match &self.workload.value {
+            Load::Container(container) => Some(Workload::Container(container.clone())),
+            Load::Bundle(bundle) => Some(Workload::Bundle(bundle.clone())),
+            Load::Scheduling(_) => None,
+        };
+        let at = self.workload.at;
+        Test {
+            description: self.description.clone(),
+            targets: match workload {
+                Some(_) => vec![Spanned {
+                    at,
+                    value: Target::Runtime,
+                }],
+                None => self.targets.clone(),
+            },
+            requires: self.requires.clone(),
+            matrix: self.matrix.clone(),
+            vars: self.vars.clone(),
+            timeouts: self.timeouts,
+            retries: None,
+            concurrency: Concurrency {
+                exclusive: true,
+                ..self.concurrency.clone()
+            },
+            cluster: None,
+            workloads: workload
+                .map(|value| (WORKLOAD.to_owned(), Spanned { at, value }))
+                .into_iter()
+                .collect(),
+            setup: Vec::new(),
+            steps: Vec::new(),
+            teardown: Vec::new(),
+            on_failure: Vec::new(),
+            sabotage: self
+                .sabotage
+                .iter()
+                .map(|planted| crate::Sabotage {
+                    id: planted.id.clone(),
+                    set: BTreeMap::new(),
+                    unset: Vec::new(),
+                    inject: None,
+                    must_fail: planted.must_fail.clone(),
+                })
+                .collect(),
+            proof: None,
+            known_failures: Vec::new(),
+        }
+    }
+}

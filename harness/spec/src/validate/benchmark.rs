@@ -1,0 +1,355 @@
+//! Benchmarks: points in their order, metrics that are measured, bounds in the unit of what they bound.
+
+use super::{Checker, DEFAULT_TIMEOUT, Names, Place, expected_one_of, is_dns_label};
+use crate::{
+    Spanned, Target,
+    benchmark::{
+        Benchmark, BenchmarkDocument, FAILURES, Figure, Load, Measure, Metric, Planted, Point, Regression, Threshold,
+    },
+    fault::Fault,
+    node::Node,
+    quantity::Bound,
+};
+
+/// Most samples of a case.
+const MOST_SAMPLES: u32 = 100_000;
+
+/// Checks a benchmark that was decoded from `tree`; `whole` is the tree before its faulty parts were left out.
+pub(crate) fn benchmark(document: &BenchmarkDocument, tree: &Node, whole: &Node, faults: &mut Vec<Fault>) {
+    let test = document.spec.as_test();
+    let mut checker = Checker {
+        names: Names {
+            checks: thresholds(whole),
+            ..Names::default()
+        },
+        is_whole: std::ptr::eq(tree, whole),
+        timeout: test.timeouts.test.map_or(DEFAULT_TIMEOUT, |span| span.0),
+        test: &test,
+        faults,
+    };
+    let spec = Place::of(tree).key("spec");
+    checker.benchmark_header(document, &Place::of(tree));
+    checker.timeouts(&test, &spec);
+    checker.requirements(&test.requires, &spec.key("requires"));
+    checker.load(&document.spec, &spec);
+    checker.measures(&document.spec, &spec.key("measure"));
+    checker.sampling(&document.spec, &spec.key("sampling"));
+    checker.baseline(&document.spec, &spec);
+    for (n, threshold) in document.spec.thresholds.iter().enumerate() {
+        checker.threshold(threshold, &document.spec, &spec.key("thresholds").index(n));
+    }
+    for (n, planted) in document.spec.sabotage.iter().enumerate() {
+        checker.planted(planted, &document.spec, &spec.key("sabotage").index(n));
+    }
+    checker.unique_ids(whole.get("spec"));
+}
+
+/// Ids of the thresholds of a document.
+pub(crate) fn thresholds(document: &Node) -> Vec<String> {
+    let list = document.get("spec").and_then(|spec| spec.get("thresholds"));
+    let ids = list.map(Node::elements).unwrap_or_default().iter();
+    ids.filter_map(|threshold| Some(threshold.get("id")?.text()?.to_owned()))
+        .collect()
+}
+
+/// What a bound may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Time,
+    Rate,
+    Share,
+}
+
+impl Unit {
+    fn takes(self, bound: Bound) -> bool {
+        matches!(
+            (self, bound),
+            (Self::Time, Bound::Time(_)) | (Self::Rate, Bound::Number(_)) | (Self::Share, Bound::Percent(_))
+        )
+    }
+
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Time => "expected a duration such as `250ms`",
+            Self::Rate => "expected a number such as `6800`",
+            Self::Share => "expected per cent such as `0%`",
+        }
+    }
+}
+
+impl Checker<'_> {
+    fn benchmark_header(&mut self, document: &BenchmarkDocument, tree: &Place<'_>) {
+        let name = &document.metadata.name;
+        if !is_dns_label(name) {
+            let extent = tree.key("metadata").key("name").extent;
+            let fault = Fault::new(extent, format!("`{}` is not a DNS label", name.value));
+            self.fault(
+                fault.hint("expected at most 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit"),
+            );
+        }
+        let spec = tree.key("spec");
+        let benchmark = &document.spec;
+        if benchmark.description.trim().is_empty() {
+            let fault = Fault::new(spec.key("description").extent, "`description` is empty");
+            self.fault(fault.hint("say in one sentence what is measured"));
+        }
+        if benchmark.targets.is_empty() && self.is_whole {
+            let fault = Fault::new(spec.key("targets").extent, "`targets` is empty");
+            self.fault(fault.hint("expected runtime or cluster"));
+        }
+        for (what, is_empty) in [
+            ("measure", benchmark.measure.is_empty()),
+            ("thresholds", benchmark.thresholds.is_empty()),
+        ] {
+            if is_empty && self.is_whole {
+                let fault = Fault::new(spec.label(what), format!("`{what}` is empty"));
+                self.fault(fault.hint("a benchmark that accepts every figure shows nothing"));
+            }
+        }
+    }
+
+    fn load(&mut self, benchmark: &Benchmark, spec: &Place<'_>) {
+        let place = spec.key("workload");
+        let wanted = match &benchmark.workload.value {
+            Load::Scheduling(_) => Target::Cluster,
+            Load::Container(_) | Load::Bundle(_) => Target::Runtime,
+        };
+        if let Some(workload) = self.test.workloads.get(crate::benchmark::WORKLOAD) {
+            self.workload(crate::benchmark::WORKLOAD, &workload.value, &place);
+        }
+        if let Load::Container(container) = &benchmark.workload.value
+            && container.image != "plimsoll/probe"
+            && !container.image.contains("${")
+        {
+            let extent = place.key("container").key("image").extent;
+            let fault = Fault::new(extent, format!("`{}` cannot be measured", container.image));
+            self.fault(fault.hint(
+                "expected `plimsoll/probe`: a sample counts only if the probe in it attests that it is isolated",
+            ));
+        }
+        if let Load::Bundle(bundle) = &benchmark.workload.value
+            && bundle.path != "bundles/probe"
+        {
+            let extent = place.key("bundle").key("path").extent;
+            let fault = Fault::new(extent, format!("`{}` cannot be measured", bundle.path));
+            self.fault(
+                fault.hint(
+                    "expected `bundles/probe`: a sample counts only if the probe in it attests that it is isolated",
+                ),
+            );
+        }
+        if !benchmark.targets.iter().any(|target| target.value == wanted) && !benchmark.targets.is_empty() {
+            let (what, word) = match wanted {
+                Target::Cluster => ("scheduling is measured on a cluster", "cluster"),
+                _ => ("containers are measured on a runtime", "runtime"),
+            };
+            let fault = Fault::new(spec.key("targets").extent, what);
+            self.fault(fault.hint(format!("expected `{word}` among the targets")));
+        }
+    }
+
+    fn measures(&mut self, benchmark: &Benchmark, place: &Place<'_>) {
+        let is_scheduling = matches!(benchmark.workload.value, Load::Scheduling(_));
+        for (name, measure) in &benchmark.measure {
+            let label = place.label(name);
+            if !is_dns_label(&name.to_ascii_lowercase()) || name == FAILURES {
+                let fault = Fault::new(label, format!("`{name}` cannot name a measure"));
+                self.fault(fault.hint("expected letters, digits and `-`, but not `failures`"));
+            }
+            let place = place.key(name);
+            match &measure.value {
+                Measure {
+                    from: Some(from),
+                    to: Some(to),
+                    rate: None,
+                } => {
+                    if is_scheduling {
+                        let fault = Fault::new(label, "scheduling has no points of a container's life");
+                        self.fault(fault.hint("expected `{rate: pods}` or `{rate: gates}`"));
+                    } else if from.value >= to.value {
+                        let extent = place.key("to").extent;
+                        let message = format!("`{}` does not come after `{}`", to.value.name(), from.value.name());
+                        let order = Point::ALL.map(Point::name).join(", ");
+                        self.fault(Fault::new(extent, message).hint(format!("the order is {order}")));
+                    }
+                }
+                Measure {
+                    from: None,
+                    to: None,
+                    rate: Some(_),
+                } => {
+                    if !is_scheduling {
+                        let fault = Fault::new(place.label("rate"), "a container that starts schedules no pods");
+                        self.fault(fault.hint("expected `{from: POINT, to: POINT}`"));
+                    }
+                }
+                Measure { .. } if self.is_whole => {
+                    let fault = Fault::new(label, format!("`{name}` says neither a time nor a rate"));
+                    self.fault(fault.hint("expected `from` and `to`, or `rate`"));
+                }
+                Measure { .. } => {}
+            }
+        }
+    }
+
+    fn sampling(&mut self, benchmark: &Benchmark, place: &Place<'_>) {
+        let sampling = &benchmark.sampling;
+        if !(1..=MOST_SAMPLES).contains(&sampling.samples) {
+            let extent = place.key("samples").extent;
+            let fault = Fault::new(extent, format!("{} samples make no sense", sampling.samples));
+            self.fault(fault.hint(format!("expected 1 to {MOST_SAMPLES}")));
+        }
+        let seconds = sampling.max_duration.0.as_secs();
+        if sampling.max_duration.0.is_zero() || seconds > 6 * 3600 {
+            let extent = place.key("maxDuration").extent;
+            let fault = Fault::new(extent, format!("sampling for {} makes no sense", sampling.max_duration));
+            self.fault(fault.hint("expected more than nothing and at most six hours"));
+        }
+    }
+
+    fn baseline(&mut self, benchmark: &Benchmark, spec: &Place<'_>) {
+        let Some(baseline) = &benchmark.baseline else { return };
+        let place = spec.key("baseline");
+        if baseline.file.value.is_empty() || baseline.file.value.starts_with('/') {
+            let extent = place.key("file").extent;
+            let fault = Fault::new(extent, format!("baseline `{}` is not relative", baseline.file.value));
+            self.fault(fault.hint("expected a file relative to the spec"));
+        }
+        if baseline.comparable_when.is_empty() && self.is_whole {
+            let fault = Fault::new(place.key("comparableWhen").extent, "`comparableWhen` is empty");
+            self.fault(fault.hint("name what must be as it was then, such as cpuModel and kernel"));
+        }
+    }
+
+    fn threshold(&mut self, threshold: &Threshold, benchmark: &Benchmark, place: &Place<'_>) {
+        let id = &threshold.id.value;
+        if threshold.max.is_none() && threshold.min.is_none() && threshold.regression.is_none() && self.is_whole {
+            let fault = Fault::new(place.label("id"), format!("threshold `{id}` accepts every figure"));
+            self.fault(fault.hint("it needs `max`, `min` or `regression`"));
+        }
+        let unit = self.metric(threshold, benchmark, place);
+        for (key, bound) in [("max", threshold.max), ("min", threshold.min)] {
+            if let (Some(bound), Some(unit)) = (bound, unit)
+                && !unit.takes(bound)
+            {
+                let message = format!("`{bound}` is no bound of `{}`", threshold.metric.value);
+                self.fault(Fault::new(place.key(key).extent, message).hint(unit.wanted()));
+            }
+        }
+        if let Some(Regression { rel, confidence }) = threshold.regression {
+            let place = place.key("regression");
+            if unit == Some(Unit::Share) {
+                let fault = Fault::new(place.extent, "`failures` have no regression");
+                self.fault(fault.hint("expected `max`"));
+            }
+            if !(0.1..=1000.0).contains(&rel.0) {
+                let fault = Fault::new(place.key("rel").extent, format!("a tolerance of {rel} makes no sense"));
+                self.fault(fault.hint("expected 0.1% to 1000%"));
+            }
+            if !(0.5..1.0).contains(&confidence) {
+                let extent = place.key("confidence").extent;
+                let fault = Fault::new(extent, format!("a confidence of {confidence} makes no sense"));
+                self.fault(fault.hint("expected 0.5 or more and less than 1, such as 0.95"));
+            }
+        }
+    }
+
+    /// The unit of a threshold's metric, if that is one.
+    fn metric(&mut self, threshold: &Threshold, benchmark: &Benchmark, place: &Place<'_>) -> Option<Unit> {
+        let written = threshold.metric.value.as_str();
+        let extent = place.key("metric").extent;
+        let figures = Figure::ALL.map(|(name, _)| name);
+        let Some(about) = threshold.about() else {
+            let names: Vec<String> = benchmark.measure.keys().map(|name| format!("{name}.p50")).collect();
+            let fault = Fault::new(extent, format!("`{written}` is no metric")).hint(format!(
+                "expected MEASURE.FIGURE, with {} as FIGURE",
+                figures.join(", ")
+            ));
+            let known = names.iter().map(String::as_str).chain([FAILURES]);
+            self.fault(fault.suggest(written, known));
+            return None;
+        };
+        let Metric::Of(name, _) = about else {
+            return Some(Unit::Share);
+        };
+        match benchmark.measure.get(name).map(|measure| &measure.value) {
+            Some(measure) if measure.rate.is_some() => Some(Unit::Rate),
+            Some(_) => Some(Unit::Time),
+            None => {
+                if self.is_whole {
+                    let names: Vec<String> = benchmark.measure.keys().cloned().collect();
+                    let fault = Fault::new(extent, format!("nothing is measured as `{name}`"))
+                        .hint(expected_one_of(&names, "the spec measures nothing"))
+                        .suggest(name, names.iter().map(String::as_str));
+                    self.fault(fault);
+                }
+                None
+            }
+        }
+    }
+
+    fn planted(&mut self, planted: &Planted, benchmark: &Benchmark, place: &Place<'_>) {
+        let id = &planted.id.value;
+        if planted.must_fail.is_empty() && self.is_whole {
+            let fault = Fault::new(place.key("mustFail").extent, "`mustFail` is empty");
+            self.fault(fault.hint("name the thresholds that must see the slowdown"));
+        }
+        self.threshold_references(&planted.must_fail, &place.key("mustFail"));
+        let inject = place.key("inject");
+        if matches!(benchmark.workload.value, Load::Scheduling(_)) {
+            let fault = Fault::new(
+                inject.extent,
+                format!("sabotage `{id}` slows a command that is not called"),
+            );
+            self.fault(fault.hint("scheduling has neither `create` nor `start`"));
+        } else if !matches!(planted.inject.at.value, Point::Create | Point::Start) {
+            let extent = inject.key("at").extent;
+            let fault = Fault::new(
+                extent,
+                format!("nothing is called at `{}`", planted.inject.at.value.name()),
+            );
+            self.fault(fault.hint("expected `create` or `start`"));
+        }
+        let is_some = match planted.inject.delay {
+            Bound::Time(time) => !time.0.is_zero(),
+            Bound::Percent(share) => share.0 > 0.0,
+            Bound::Number(_) => false,
+        };
+        if !is_some {
+            let message = format!("a delay of {} is none", planted.inject.delay);
+            let fault = Fault::new(inject.key("delay").extent, message);
+            self.fault(fault.hint("expected a duration such as `5ms`, or a share of the command's time such as `25%`"));
+        }
+    }
+
+    fn threshold_references(&mut self, ids: &[Spanned<String>], list: &Place<'_>) {
+        for (n, id) in ids.iter().enumerate() {
+            if !self.names.checks.contains(&id.value) {
+                let fault = Fault::new(list.index(n).extent, format!("unknown threshold `{}`", id.value))
+                    .hint(expected_one_of(&self.names.checks, "the spec has no thresholds"))
+                    .suggest(&id.value, self.names.checks.iter().map(String::as_str));
+                self.fault(fault);
+            }
+        }
+    }
+
+    /// Ids that stand twice, or are no names.
+    fn unique_ids(&mut self, spec: Option<&Node>) {
+        for (what, key) in [("threshold", "thresholds"), ("sabotage", "sabotage")] {
+            let mut seen: Vec<(&str, u32)> = Vec::new();
+            let list = spec.and_then(|spec| spec.get(key));
+            for element in list.map(Node::elements).unwrap_or_default() {
+                let Some(node) = element.get("id") else { continue };
+                let Some(id) = node.text() else { continue };
+                if let Some((_, line)) = seen.iter().find(|(known, _)| *known == id) {
+                    let fault = Fault::new(node.extent, format!("duplicate {what} id `{id}`"));
+                    self.fault(fault.hint(format!("it stands on line {line} already")));
+                } else if !is_dns_label(id) {
+                    let fault = Fault::new(node.extent, format!("{what} id `{id}` is not a DNS label"));
+                    self.fault(fault.hint("expected a-z, 0-9 and `-`"));
+                }
+                seen.push((id, node.extent.at.line));
+            }
+        }
+    }
+}

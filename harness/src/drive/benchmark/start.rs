@@ -1,0 +1,300 @@
+//! One start of a container, from `create` to the last trace of it.
+//!
+//! The harness reads the clock before and after each command of the runtime, when the container's output can be read, and
+//! when its pidfd tells its end. One point is read by the probe in the container: that of its first instruction. It is
+//! believed only if it lies between the harness' own points around it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use oci_runtime_client::{Outcome, Streams, Watched};
+use record::bench::{Isolation, Sample};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use serde_json::{Value, json};
+use spec::benchmark::{Delay, Point};
+use spec::quantity::Bound;
+use spec::requirement::NamespaceKind;
+
+use super::monotonic;
+use crate::drive::container::groups;
+use crate::drive::{Stuck, World, act, step_deadline};
+use crate::guard::HOME;
+use crate::{observe, wait};
+
+/// How often a control group is looked for that is to go away.
+const EVERY: Duration = Duration::from_micros(200);
+
+/// A container that is started again and again.
+pub(super) struct Start {
+    id: String,
+    bundle: PathBuf,
+    delay: Option<Delay>,
+    /// Namespaces that its configuration asks for.
+    asked: Vec<NamespaceKind>,
+    /// Those of the harness, to compare with.
+    host: BTreeMap<NamespaceKind, String>,
+    /// The directories of its control groups, once they are known.
+    groups: Option<Vec<PathBuf>>,
+}
+
+/// What a start came to so far.
+#[derive(Default)]
+struct Taken {
+    /// The clock at `create`, twice.
+    began: Option<(u64, Instant)>,
+    sample: Sample,
+}
+
+impl Taken {
+    fn at(&mut self, point: Point, instant: Instant) {
+        if let Some((_, began)) = self.began {
+            let after = instant.saturating_duration_since(began);
+            self.put(point, after.as_secs_f64() * 1e3);
+        }
+    }
+
+    fn put(&mut self, point: Point, milliseconds: f64) {
+        self.sample.points.insert(point.name().into(), milliseconds);
+    }
+
+    fn of(&self, point: Point) -> Option<f64> {
+        self.sample.points.get(point.name()).copied()
+    }
+}
+
+impl Start {
+    /// Makes the bundle and starts it once, to see that it works and where its control groups are.
+    pub(super) fn prepare(world: &mut World<'_>, name: &str, delay: Option<Delay>) -> Result<Self, Stuck> {
+        let id = format!("plimsoll-{name}");
+        let (bundle, _) = world.bundle(name, &id)?;
+        let path = bundle.join("config.json");
+        let host = |what: &str, why: &dyn std::fmt::Display| {
+            Stuck::Host(format!("failed to {what} `{}`: {why}", path.display()))
+        };
+        let text = std::fs::read(&path).map_err(|e| host("read", &e))?;
+        let mut config: Value = serde_json::from_slice(&text).map_err(|e| host("parse", &e))?;
+        // The report of the probe must not come before what is measured.
+        if let Some(env) = config.pointer_mut("/process/env").and_then(Value::as_array_mut) {
+            env.push(json!("PLIMSOLL_REPORT=last"));
+        }
+        std::fs::write(&path, config.to_string()).map_err(|e| host("write", &e))?;
+        let listed = config.pointer("/linux/namespaces").and_then(Value::as_array);
+        let private = listed.into_iter().flatten().filter(|ns| ns["path"].is_null());
+        let kinds: Vec<&str> = private.filter_map(|ns| ns["type"].as_str()).collect();
+        let asked: Vec<NamespaceKind> = NamespaceKind::ALL
+            .into_iter()
+            .filter(|kind| kinds.contains(&kind.oci_name()))
+            .collect();
+        let own = |kind: &NamespaceKind| {
+            let link = std::fs::read_link(format!("/proc/self/ns/{}", kind.proc_name())).ok()?;
+            Some((*kind, link.to_string_lossy().into_owned()))
+        };
+        let mut start = Self {
+            id,
+            bundle,
+            delay: None,
+            host: asked.iter().filter_map(own).collect(),
+            asked,
+            groups: None,
+        };
+        let trial = start.take(world);
+        if let Some(failure) = trial.failure {
+            return Err(Stuck::Subject(failure));
+        }
+        start.delay = delay;
+        Ok(start)
+    }
+
+    /// Starts it once, and clears away what is left if that fails.
+    pub(super) fn take(&mut self, world: &mut World<'_>) -> Sample {
+        let mut taken = Taken::default();
+        if let Err(failure) = self.through(world, &mut taken) {
+            taken.sample.failure = Some(failure);
+            // What is gone already cannot be cleared away; the next `create` tells if anything is in its way.
+            let _gone = world.client.delete(&self.id, true);
+            reap();
+        }
+        taken.sample
+    }
+
+    fn through(&mut self, world: &mut World<'_>, taken: &mut Taken) -> Result<(), String> {
+        let deadline = step_deadline(world.job);
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|e| format!("failed to make a pipe: {e}"))?;
+        let complaints = PathBuf::from(format!("{HOME}/tmp/{}.stderr", self.id));
+        let stderr =
+            File::create(&complaints).map_err(|e| format!("failed to make `{}`: {e}", complaints.display()))?;
+        let pid_file = PathBuf::from(format!("{HOME}/tmp/{}.pid", self.id));
+        let _stale = std::fs::remove_file(&pid_file);
+        let streams = Streams {
+            stdin: Some(File::open("/dev/null").map_err(|e| format!("failed to open `/dev/null`: {e}"))?),
+            stdout: Some(File::from(writer)),
+            stderr: Some(stderr),
+        };
+
+        let began = Instant::now();
+        taken.began = Some((monotonic(), began));
+        taken.put(Point::Create, 0.0);
+        let outcome = world.client.create(&self.id, &self.bundle, &pid_file, &[], streams);
+        accepted(outcome, || {
+            format!(
+                "{}{}",
+                observe::output::text(&complaints),
+                act::logged(world.client.log())
+            )
+        })?;
+        self.wait_at(Point::Create, began);
+        taken.at(Point::Created, Instant::now());
+        let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
+        let number = text.trim().parse::<i32>().ok().filter(|pid| *pid > 1);
+        let pid = number.and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| format!("`create` succeeded but its pid file holds `{text}`"))?;
+        let init = pidfd_open(pid, PidfdFlags::empty())
+            .map_err(|e| format!("the runtime named {text} as the container's process, and there is none: {e}"))?;
+        if self.groups.is_none() {
+            let groups = groups(pid.as_raw_nonzero().get(), &world.home.cgroups).into_iter();
+            // What is no group of its own does not go away with it.
+            let own = groups
+                .map(|group| group.directory)
+                .filter(|path| path.ends_with(&self.id));
+            self.groups = Some(own.collect());
+        }
+        self.wait_at(Point::Start, began);
+
+        taken.at(Point::Start, Instant::now());
+        let mut watched = [reader.as_fd(), init.as_fd()].map(|fd| Watched { fd, readable: None });
+        let outcome = world.client.start_watching(&self.id, &mut watched);
+        let said = || observe::output::text(&complaints);
+        accepted(outcome, said)?;
+        let [output, end] = watched.map(|watched| watched.readable);
+        let output = output.or_else(|| readable(&reader, deadline));
+        taken.at(Point::FirstByte, output.ok_or("the container wrote nothing")?);
+        let end = end.or_else(|| readable(&init, deadline));
+        taken.at(Point::Exit, end.ok_or("the container's process does not end")?);
+        let code = ended(&init);
+        let told = text_of(&reader, deadline);
+        self.attest(&told, world, taken)?;
+        if code != Some(0) {
+            return Err(format!(
+                "the container's process ended with {code:?}: {}",
+                said().trim()
+            ));
+        }
+
+        accepted(world.client.delete(&self.id, false), String::new)?;
+        let groups = self.groups.as_deref().unwrap_or_default();
+        let left = || match groups.iter().find(|group| group.exists()) {
+            Some(group) => Err(group.display().to_string()),
+            None => Ok(()),
+        };
+        if let wait::Waited::TimedOut { last, .. } = wait::until(deadline, EVERY, left) {
+            return Err(format!("the control group `{last}` is still there after `delete`"));
+        }
+        taken.at(Point::Deleted, Instant::now());
+        Ok(())
+    }
+
+    /// Makes the subject slower, if that is what this case is for.
+    fn wait_at(&self, point: Point, began: Instant) {
+        let Some(delay) = self.delay.as_ref().filter(|delay| delay.at.value == point) else {
+            return;
+        };
+        let time = match delay.delay {
+            Bound::Time(time) => time.0,
+            Bound::Percent(share) => began.elapsed().mul_f64(share.share()),
+            Bound::Number(_) => Duration::ZERO,
+        };
+        wait::until_instant(Instant::now() + time);
+    }
+
+    /// Reads the probe's last line: when it began, and which namespaces it is in.
+    fn attest(&self, told: &str, world: &World<'_>, taken: &mut Taken) -> Result<(), String> {
+        let lines = told
+            .lines()
+            .rev()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut own = lines.filter(|line| line["nonce"] == json!(world.job.nonce));
+        let report = own.find_map(|line| line.get("report").cloned());
+        let report =
+            report.ok_or_else(|| format!("the probe attests nothing; the container wrote `{}`", told.trim()))?;
+        let is_own = |kind: &&NamespaceKind| {
+            let link = report["ns"][kind.proc_name()].as_str();
+            link.is_some() && link != self.host.get(*kind).map(String::as_str)
+        };
+        let (own, shared): (Vec<&NamespaceKind>, Vec<&NamespaceKind>) = self.asked.iter().partition(is_own);
+        let names = |kinds: Vec<&NamespaceKind>| kinds.into_iter().map(|kind| kind.oci_name().to_owned()).collect();
+        taken.sample.isolation = Some(Isolation {
+            own: names(own),
+            shared: names(shared),
+        });
+        let first = report["t_ns"].as_u64().zip(taken.began);
+        let first = first.map(|(first, (began, _))| (first as f64 - began as f64) / 1e6);
+        let around = taken.of(Point::Start).zip(taken.of(Point::FirstByte));
+        match first.zip(around) {
+            Some((first, (start, byte))) if (start..=byte).contains(&first) => {
+                taken.put(Point::ProcessStarted, first);
+                Ok(())
+            }
+            other => Err(format!("the probe's clock does not fit the harness': {other:?}")),
+        }
+    }
+}
+
+/// A command that was run and succeeded; `said` is what else was complained.
+fn accepted(outcome: Result<Outcome, oci_runtime_client::Error>, said: impl Fn() -> String) -> Result<(), String> {
+    let outcome = outcome.map_err(|error| crate::chain(&error))?;
+    if outcome.hung {
+        return Err(format!(
+            "`{}` was still running after {:?} and was killed",
+            outcome.argv, outcome.took
+        ));
+    }
+    if outcome.code == Some(0) {
+        return Ok(());
+    }
+    let complaint = format!("{}{}", outcome.stderr, said());
+    let last = complaint.trim().lines().last().unwrap_or_default();
+    Err(format!(
+        "`{}` was refused with status {}: {last}",
+        outcome.argv,
+        outcome.shell_code()
+    ))
+}
+
+/// Waits until there is something to read, or the other end is closed.
+fn readable(fd: &OwnedFd, within: Duration) -> Option<Instant> {
+    let is_ready = wait::readable(&[fd.as_fd()], Some(within))[0];
+    is_ready.then(Instant::now)
+}
+
+/// The exit code of a process that has ended. A child of the runtime is one of the harness by now, which is PID 1 here.
+fn ended(init: &OwnedFd) -> Option<i32> {
+    let status = waitid(
+        WaitId::PidFd(init.as_fd()),
+        WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+    );
+    status.ok().flatten()?.exit_status()
+}
+
+/// What was written until the other end was closed.
+fn text_of(reader: &OwnedFd, within: Duration) -> String {
+    const MOST: usize = 64 << 10;
+    let mut all = Vec::new();
+    let mut part = [0; 4096];
+    while all.len() < MOST && readable(reader, within).is_some() {
+        match rustix::io::read(reader, &mut part) {
+            Ok(count) if count > 0 => all.extend_from_slice(&part[..count]),
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// Takes the exit codes of what a failed start left to PID 1.
+fn reap() {
+    while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
+}

@@ -1,0 +1,279 @@
+//! Samples that are written down here, and what thresholds say of them.
+
+use record::bench::{Baseline, BaselineCase, Isolation, Sample, Setting};
+use record::{Event, Host, SubjectInfo, Verdict};
+use spec::Target;
+
+use crate::plan::{self, Breadth, Case, Offer, Sabotaging, Selection, SpecFile};
+
+/// The cases of a benchmark with these thresholds.
+fn cases(thresholds: &str, sabotage: Sabotaging) -> Vec<Case> {
+    let text = format!(
+        "
+apiVersion: plimsoll.dev/v1
+kind: Benchmark
+metadata: {{name: start}}
+spec:
+  description: How long a start takes.
+  targets: [runtime]
+  workload: {{container: {{image: plimsoll/probe, args: [hello]}}}}
+  measure: {{total: {{from: create, to: firstByte}}}}
+  baseline: {{file: a.json, comparableWhen: [kernel, runtimeBackend]}}
+  thresholds:
+{thresholds}
+  sabotage:
+  - {{id: late, inject: {{delay: 25%, at: create}}, mustFail: [slower]}}
+"
+    );
+    let loaded = spec::load(&text, "start.yaml");
+    assert_eq!(loaded.faults, [], "{text}");
+    let file = SpecFile {
+        path: "start.yaml".into(),
+        text: text.clone(),
+        sha256: String::new(),
+        loaded,
+    };
+    let selection = Selection {
+        sabotage,
+        ..Selection::default()
+    };
+    let plan = plan::benchmarks(
+        &[file],
+        &selection,
+        &["bundled".to_owned()],
+        Offer::of(&[Target::Runtime]),
+    );
+    plan.unwrap().cases.iter().flat_map(Case::all).cloned().collect()
+}
+
+const ABSOLUTE: &str = "  - {id: slower, metric: total.p50, max: 20ms}";
+const RELATIVE: &str = "  - {id: slower, metric: total.p50, regression: {rel: 5%}}";
+
+fn host(kernel: &str) -> Host {
+    Host {
+        kernel: kernel.into(),
+        ..Host::default()
+    }
+}
+
+fn subject() -> SubjectInfo {
+    SubjectInfo {
+        name: "bundled".into(),
+        ..SubjectInfo::default()
+    }
+}
+
+fn begun() -> Event {
+    Event::Run {
+        version: record::VERSION,
+        id: "1".into(),
+        started: String::new(),
+        plimsoll: String::new(),
+        argv: Vec::new(),
+        host: host("6.18"),
+        subjects: vec![subject()],
+        skip_budget: record::SkipBudget::default(),
+    }
+}
+
+/// 50 samples around so many milliseconds, a tenth up and down.
+fn around(milliseconds: f64) -> Vec<f64> {
+    (0..50)
+        .map(|n| milliseconds * (0.9 + 0.2 * f64::from(n * 7 % 50) / 49.0))
+        .collect()
+}
+
+fn sample(case: &str, milliseconds: f64) -> Sample {
+    Sample {
+        case: case.into(),
+        points: [("create".to_owned(), 0.0), ("firstByte".to_owned(), milliseconds)].into(),
+        isolation: Some(Isolation {
+            own: vec!["pid".into()],
+            shared: Vec::new(),
+        }),
+        ..Sample::default()
+    }
+}
+
+fn event(sample: Sample) -> Event {
+    Event::Sample(Box::new(sample))
+}
+
+fn samples(case: &str, values: &[f64]) -> Vec<Event> {
+    values.iter().map(|value| event(sample(case, *value))).collect()
+}
+
+fn baseline(case: &str, kernel: &str, values: &[f64]) -> Event {
+    Event::Baseline(Box::new(Baseline {
+        case: case.into(),
+        source: "a.json".into(),
+        found: Some(BaselineCase {
+            id: case.into(),
+            host: host(kernel),
+            subject: subject(),
+            samples: [("total".to_owned(), values.iter().map(|value| Some(*value)).collect())].into(),
+            ..BaselineCase::default()
+        }),
+        missing: String::new(),
+    }))
+}
+
+/// The verdict of the one threshold of a case.
+fn verdict(case: &Case, events: &[Event]) -> Verdict {
+    let mut judged = crate::judge::case(case, events);
+    assert_eq!(judged.len(), 1);
+    judged.remove(0).verdict
+}
+
+fn word(case: &Case, events: &[Event]) -> &'static str {
+    verdict(case, events).word()
+}
+
+const ID: &str = "start@bundled";
+
+#[test]
+fn a_bound_is_kept_missed_or_within_the_interval() {
+    let case = &cases(ABSOLUTE, Sabotaging::None)[0];
+    assert_eq!(word(case, &samples(ID, &around(10.0))), "pass");
+    assert_eq!(word(case, &samples(ID, &around(30.0))), "fail");
+    assert_eq!(word(case, &samples(ID, &around(20.0))), "inconclusive");
+    assert_eq!(word(case, &samples(ID, &around(10.0)[..5])), "inconclusive");
+    assert_eq!(word(case, &[]), "error");
+}
+
+#[test]
+fn what_fails_is_the_slowest_of_all() {
+    let case = &cases(ABSOLUTE, Sabotaging::None)[0];
+    let with = |failed: usize, spoil: &dyn Fn(&mut Sample)| {
+        let mut events = samples(ID, &around(10.0)[failed..]);
+        for _ in 0..failed {
+            let mut bad = sample(ID, 1.0);
+            spoil(&mut bad);
+            events.push(event(bad));
+        }
+        events
+    };
+    let hung = |sample: &mut Sample| sample.failure = Some("hung".into());
+    let shared = |sample: &mut Sample| {
+        sample.isolation.as_mut().unwrap().shared.push("pid".into());
+    };
+    assert_eq!(word(case, &with(5, &hung)), "pass");
+    assert_eq!(word(case, &with(40, &hung)), "fail");
+    assert_eq!(word(case, &with(40, &shared)), "fail");
+    let Verdict::Fail { because, .. } = verdict(case, &with(40, &shared)) else {
+        panic!("it fails");
+    };
+    assert!(because.is_some_and(|because| because.contains("pid namespace is the host's")));
+}
+
+#[test]
+fn failures_are_counted() {
+    let of = |bound: &str| {
+        cases(
+            &format!("  - {{id: slower, metric: failures, max: {bound}}}"),
+            Sabotaging::None,
+        )
+    };
+    let mut events = samples(ID, &around(10.0));
+    assert_eq!(word(&of("0%")[0], &events), "pass");
+    events.push(event(Sample {
+        failure: Some("hung".into()),
+        ..sample(ID, 1.0)
+    }));
+    assert_eq!(word(&of("0%")[0], &events), "fail");
+    assert_eq!(word(&of("5%")[0], &events), "pass");
+}
+
+#[test]
+fn samples_of_the_warm_up_do_not_count() {
+    let case = &cases(ABSOLUTE, Sabotaging::None)[0];
+    let mut events = samples(ID, &around(10.0));
+    for _ in 0..50 {
+        events.push(event(Sample {
+            warmup: true,
+            ..sample(ID, 900.0)
+        }));
+    }
+    assert_eq!(word(case, &events), "pass");
+}
+
+#[test]
+fn a_debug_build_is_held_against_no_absolute_bound() {
+    let case = &cases(ABSOLUTE, Sabotaging::None)[0];
+    let mut events = samples(ID, &around(30.0));
+    events.push(Event::Setting(Box::new(Setting {
+        case: ID.into(),
+        debug: true,
+        ..Setting::default()
+    })));
+    let Verdict::Skip { seen, .. } = verdict(case, &events) else {
+        panic!("it is skipped");
+    };
+    assert!(seen.contains("debug build"), "{seen}");
+}
+
+#[test]
+fn a_baseline_is_met_or_not() {
+    let case = &cases(RELATIVE, Sabotaging::None)[0];
+    let against = |now: f64, then: f64, kernel: &str| {
+        let mut events = vec![begun(), baseline(ID, kernel, &around(then))];
+        events.extend(samples(ID, &around(now)));
+        verdict(case, &events)
+    };
+    assert_eq!(against(13.0, 10.0, "6.18").word(), "fail");
+    assert_eq!(against(8.0, 10.0, "6.18").word(), "pass");
+    assert_eq!(against(10.5, 10.0, "6.18").word(), "inconclusive");
+}
+
+#[test]
+fn what_cannot_be_compared_is_no_pass() {
+    let case = &cases(RELATIVE, Sabotaging::None)[0];
+    let mut events = vec![begun(), baseline(ID, "6.1", &around(10.0))];
+    events.extend(samples(ID, &around(5.0)));
+    let Verdict::Inconclusive { more, .. } = verdict(case, &events) else {
+        panic!("it is open");
+    };
+    assert_eq!(more, "incomparable: kernel is `6.18`, of the baseline `6.1`");
+    assert_eq!(word(case, &samples(ID, &around(5.0))), "skip");
+}
+
+#[test]
+fn a_planted_slowdown_is_compared_with_the_healthy_subject() {
+    let cases = cases(RELATIVE, Sabotaging::Prove(Breadth::Own));
+    let late = &cases[1];
+    assert_eq!(late.header.id, "start+late@bundled");
+    let with = |slow: f64| {
+        let mut events = samples(ID, &around(10.0));
+        events.extend(samples(&late.header.id, &around(slow)));
+        word(late, &events)
+    };
+    assert_eq!(with(12.5), "fail");
+    assert_eq!(with(9.0), "pass");
+}
+
+#[test]
+fn a_subject_that_cannot_start_fails_and_a_harness_that_cannot_measure_is_in_error() {
+    let case = &cases(ABSOLUTE, Sabotaging::None)[0];
+    let broken = |subject| Event::Broken {
+        case: ID.into(),
+        phase: "setup".into(),
+        index: 0,
+        subject,
+        message: "no".into(),
+    };
+    assert_eq!(word(case, &[broken(true)]), "fail");
+    assert_eq!(word(case, &[broken(false)]), "error");
+}
+
+#[test]
+fn figures_come_with_their_intervals() {
+    let case = &cases(ABSOLUTE, Sabotaging::None)[0];
+    let events = crate::judge::verdicts(case, &samples(ID, &around(10.0)));
+    let Event::Figures(figures) = &events[0] else {
+        panic!("{events:?}");
+    };
+    assert_eq!((figures.samples, figures.failures), (50, 0));
+    let median = &figures.measures[0].figures[0];
+    assert_eq!(median.name, "p50");
+    assert!(median.low < median.value && median.value < median.high, "{median:?}");
+}

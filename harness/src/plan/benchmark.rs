@@ -1,0 +1,244 @@
+//! Which cases a benchmark consists of: its matrix times the subjects, and each of its slowdowns beside the healthy ones.
+//! All take their samples in turns, so that they travel together. Pure.
+
+use record::CheckHeader;
+use serde::{Deserialize, Serialize};
+use spec::benchmark::{Delay, Load};
+use spec::{Benchmark, Fault, Kind, LoadedDocument};
+
+use super::{Case, KUBE, Offer, Plan, Sabotaging, Selection, SpecFile, Under, case, repeated_names, seats};
+
+/// What is measured in a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measured {
+    /// The benchmark, with matrix values and variables put in.
+    pub benchmark: Benchmark,
+    /// The slowdown that is planted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
+    /// Id of the case that stands for the baseline: the healthy one beside which a slowdown is planted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<String>,
+}
+
+impl Case {
+    /// It and the cases that take their samples in turns with it.
+    pub fn all(&self) -> impl Iterator<Item = &Case> {
+        std::iter::once(self).chain(&self.beside)
+    }
+}
+
+/// Makes the cases of benchmarks: one of each file's document that has any for these subjects, and the others beside it.
+///
+/// # Errors
+/// All faults of the files.
+pub fn benchmarks(
+    files: &[SpecFile],
+    selection: &Selection,
+    subjects: &[String],
+    offer: Offer<'_>,
+) -> Result<Plan, Vec<Fault>> {
+    let mut faults: Vec<Fault> = files
+        .iter()
+        .flat_map(|file| file.loaded.faults.iter().cloned())
+        .collect();
+    faults.extend(repeated_names(files));
+    let mut plan = Plan::default();
+    for file in files {
+        for document in of_kind(file, Kind::Benchmark) {
+            match cells(file, document, selection, subjects, offer, &mut plan.not_selected) {
+                Ok(cells) => plan.cases.extend(together(cells)),
+                Err(more) => faults.extend(more),
+            }
+        }
+    }
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+/// The documents of a file that are of this kind.
+pub(super) fn of_kind(file: &SpecFile, kind: Kind) -> impl Iterator<Item = &LoadedDocument> {
+    file.loaded
+        .documents
+        .iter()
+        .filter(move |document| document.kind == kind)
+}
+
+/// How many benchmarks files hold.
+pub fn count(files: &[SpecFile]) -> usize {
+    files.iter().map(|file| of_kind(file, Kind::Benchmark).count()).sum()
+}
+
+fn together(mut cells: Vec<Case>) -> Option<Case> {
+    if cells.is_empty() {
+        return None;
+    }
+    let mut first = cells.remove(0);
+    first.beside = cells;
+    Some(first)
+}
+
+fn cells(
+    file: &SpecFile,
+    document: &LoadedDocument,
+    selection: &Selection,
+    subjects: &[String],
+    offer: Offer<'_>,
+    not_selected: &mut usize,
+) -> Result<Vec<Case>, Vec<Fault>> {
+    let mut cells = Vec::new();
+    for variant in document.variants() {
+        let decoded = document.decode_benchmark(&variant)?;
+        let benchmark = &decoded.spec;
+        let test = spec::Document {
+            api_version: decoded.api_version.clone(),
+            kind: decoded.kind.clone(),
+            metadata: decoded.metadata.clone(),
+            spec: benchmark.as_test(),
+        };
+        let mut seats = seats(&test.spec, subjects, offer.targets);
+        if matches!(benchmark.workload.value, Load::Scheduling(_)) {
+            // Somebody else's scheduler cannot be had without the rest of their cluster.
+            seats.retain(|(subject, _)| *subject != KUBE);
+        }
+        *not_selected += usize::from(seats.is_empty());
+        for (subject, target) in seats {
+            let under = |sabotage| Under {
+                sabotage,
+                fault: None,
+                proving: matches!(selection.sabotage, Sabotaging::Prove(_)),
+            };
+            let of = |under: Under<'_>| {
+                let mut case = case(file, &test, &variant, under, subject, target);
+                case.header.checks = checks(file, benchmark);
+                case
+            };
+            let mut healthy = of(under(None));
+            healthy.measured = Some(Box::new(Measured {
+                benchmark: benchmark.clone(),
+                delay: None,
+                healthy: None,
+            }));
+            if !selection.has(&healthy, &variant) {
+                *not_selected += 1;
+                continue;
+            }
+            let planted: Vec<Case> = benchmark
+                .sabotage
+                .iter()
+                .filter(|planted| match &selection.sabotage {
+                    Sabotaging::None => false,
+                    Sabotaging::Only(id) => *id == planted.id.value,
+                    Sabotaging::Each | Sabotaging::Prove(_) => true,
+                })
+                .map(|planted| Case {
+                    measured: Some(Box::new(Measured {
+                        benchmark: benchmark.clone(),
+                        delay: Some(planted.inject.clone()),
+                        healthy: Some(healthy.header.id.clone()),
+                    })),
+                    ..of(under(Some(&planted.id.value)))
+                })
+                .collect();
+            if planted.is_empty() && matches!(selection.sabotage, Sabotaging::Only(_)) {
+                *not_selected += 1;
+                continue;
+            }
+            cells.push(healthy);
+            cells.extend(planted);
+        }
+    }
+    Ok(cells)
+}
+
+/// The thresholds, as reports name them.
+fn checks(file: &SpecFile, benchmark: &Benchmark) -> Vec<CheckHeader> {
+    let of = |threshold: &spec::Spanned<spec::benchmark::Threshold>| CheckHeader {
+        id: threshold.id.value.clone(),
+        at: format!("{}:{}:{}", file.path, threshold.at.line, threshold.at.column),
+        about: "benchmark".into(),
+    };
+    benchmark.thresholds.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use spec::Target;
+
+    use super::*;
+    use crate::plan::Breadth;
+
+    const TEXT: &str = "
+apiVersion: plimsoll.dev/v1
+kind: Benchmark
+metadata: {name: start}
+spec:
+  description: How long a start takes.
+  targets: [runtime]
+  matrix: {rootfs: [overlay, bind]}
+  workload: {container: {image: plimsoll/probe, args: [hello], rootfs: '${matrix.rootfs}'}}
+  measure: {total: {from: create, to: firstByte}}
+  thresholds:
+  - {id: slower, metric: total.p50, regression: {rel: 5%}}
+  sabotage:
+  - {id: late, inject: {delay: 25%, at: create}, mustFail: [slower]}
+";
+
+    fn plan(sabotage: Sabotaging) -> Plan {
+        let loaded = spec::load(TEXT, "specs/start.yaml");
+        assert_eq!(loaded.faults, []);
+        let file = SpecFile {
+            path: "specs/start.yaml".into(),
+            text: TEXT.into(),
+            sha256: String::new(),
+            loaded,
+        };
+        let selection = Selection {
+            sabotage,
+            ..Selection::default()
+        };
+        let subjects = ["bundled".to_owned(), "runc".to_owned()];
+        benchmarks(&[file], &selection, &subjects, Offer::of(&[Target::Runtime])).unwrap()
+    }
+
+    fn ids(plan: &Plan) -> Vec<&str> {
+        let all = plan.cases.iter().flat_map(Case::all);
+        all.map(|case| case.header.id.as_str()).collect()
+    }
+
+    #[test]
+    fn all_cells_of_a_benchmark_are_together() {
+        let plan = plan(Sabotaging::None);
+        assert_eq!(plan.cases.len(), 1);
+        assert_eq!(
+            ids(&plan),
+            [
+                "start[rootfs=overlay]@bundled",
+                "start[rootfs=overlay]@runc",
+                "start[rootfs=bind]@bundled",
+                "start[rootfs=bind]@runc"
+            ]
+        );
+        assert_eq!(plan.cases[0].header.checks[0].at, "specs/start.yaml:12:5");
+    }
+
+    #[test]
+    fn a_slowdown_is_beside_the_healthy_case_that_it_is_compared_with() {
+        let plan = plan(Sabotaging::Prove(Breadth::Own));
+        assert_eq!(
+            ids(&plan)[..2],
+            ["start[rootfs=overlay]@bundled", "start[rootfs=overlay]+late@bundled"]
+        );
+        let late = plan.cases[0].beside[0].measured.as_ref().unwrap();
+        assert_eq!(late.healthy.as_deref(), Some("start[rootfs=overlay]@bundled"));
+        assert!(late.delay.is_some());
+        assert!(plan.cases[0].beside[0].header.broken_on_purpose());
+    }
+
+    #[test]
+    fn cells_travel_as_json() {
+        let case = plan(Sabotaging::None).cases.remove(0);
+        let text = serde_json::to_string(&case).unwrap();
+        assert_eq!(serde_json::from_str::<Case>(&text).unwrap(), case);
+    }
+}

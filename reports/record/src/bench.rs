@@ -1,0 +1,156 @@
+//! What is kept of benchmarks: samples, what they are compared with, and the figures they come to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Host, SubjectInfo, samples::Conditions};
+
+/// What figures rest on beside samples.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Setting {
+    /// The case's id.
+    pub case: String,
+    /// The clock that all points are read from.
+    pub clock: String,
+    /// Seed of the order in which cases took their samples.
+    pub seed: u64,
+    /// The subject is a build for debugging: how fast it is means nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debug: bool,
+    /// What makes figures of this machine worse than they need be, and what to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// One sample. What failed is a sample, too.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sample {
+    /// The case's id.
+    pub case: String,
+    /// The round, from 0: one sample of each case, in an order drawn anew.
+    pub round: u64,
+    /// It came before those that count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warmup: bool,
+    /// When what happened, by the names that specs use: milliseconds after the first point.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub points: BTreeMap<String, f64>,
+    /// Rates by the names that specs use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, f64>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// What the probe in the container attests, of a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// What the machine did from its beginning to its end.
+    pub conditions: Conditions,
+}
+
+/// Which of the namespaces that were asked for a container had.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Isolation {
+    /// Kinds of which it had one of its own.
+    pub own: Vec<String>,
+    /// Kinds of which it had that of the host, or none that it could tell of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<String>,
+}
+
+/// Earlier samples that a case is compared with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Baseline {
+    /// The case's id.
+    pub case: String,
+    /// Where they come from.
+    pub source: String,
+    /// What there is; `None` if there is nothing, for the reason in `missing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<BaselineCase>,
+    /// Why there is nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub missing: String,
+}
+
+/// A file of earlier samples, as `plimsoll bench --save-baseline` writes it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaselineFile {
+    /// Version of this format.
+    pub baseline: u32,
+    /// Its cases.
+    pub cases: Vec<BaselineCase>,
+}
+
+/// Version of [`BaselineFile`] that is written, and the newest that is read.
+pub const BASELINE_VERSION: u32 = 1;
+
+/// A case of a baseline, with its fingerprint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaselineCase {
+    /// Id of the case.
+    pub id: String,
+    /// Wall clock at the start of its run, RFC 3339.
+    pub started: String,
+    /// Version of plimsoll that measured it.
+    pub plimsoll: String,
+    /// The host.
+    pub host: Host,
+    /// The subject.
+    pub subject: SubjectInfo,
+    /// Samples by measure, in the order in which they were taken; `None` is one that failed.
+    pub samples: BTreeMap<String, Vec<Option<f64>>>,
+}
+
+/// What the samples of a case come to. Computed, like a verdict, from what the record has.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    /// The case's id.
+    pub case: String,
+    /// Samples that count.
+    pub samples: u64,
+    /// Of these, those that failed.
+    pub failures: u64,
+    /// By measure, in the order of their names.
+    pub measures: Vec<Measured>,
+    /// What there is to say about them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Figures of a measure.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measured {
+    /// Its name.
+    pub name: String,
+    /// Its unit: `ms`, `pods/s`, `x gate`.
+    pub unit: String,
+    /// By name: `p50`, `p90`, `p99`.
+    pub figures: Vec<Figure>,
+}
+
+/// A figure with the interval in which it lies with 95 % confidence.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figure {
+    /// Its name.
+    pub name: String,
+    /// As measured; `None` if it falls on a sample that failed.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// Lower end.
+    #[serde(default)]
+    pub low: Option<f64>,
+    /// Upper end; `None` if samples that failed are in the way.
+    #[serde(default)]
+    pub high: Option<f64>,
+}
