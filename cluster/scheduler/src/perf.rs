@@ -178,11 +178,17 @@ impl Row {
     pub fn size(&self, shrink: Shrink) -> Size {
         match shrink {
             Shrink::No => self.size,
-            Shrink::Trial => Size {
-                nodes: (self.size.nodes / 1000).max(5).min(self.size.nodes),
-                first: self.size.first / 1000,
-                pods: (self.size.pods / 1000).clamp(4, 10),
-            },
+            Shrink::Trial => {
+                let first = self.size.first / 1000;
+                let pods = (self.size.pods / 1000).clamp(4, 10);
+                // Where each pod needs a node of its own, there must be as many.
+                let least = match self.kind {
+                    Kind::NamespaceSelector => first + pods,
+                    _ => 5,
+                };
+                let nodes = (self.size.nodes / 1000).max(least).min(self.size.nodes);
+                Size { nodes, first, pods }
+            }
         }
     }
 
