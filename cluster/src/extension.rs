@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use agent::path::{self, Tried};
 use apiserver::{Api, Extension, ExtensionRequest, ExtensionResponse, ListQuery, Snapshot};
 use futures_util::future::BoxFuture;
 use objects::{Kind, Reason, Status, kind, meta};
@@ -80,6 +81,7 @@ impl Inside {
             ("POST", ["nodes", node, act]) => self.act(node, act, &request.body).await,
             ("POST", ["pods", namespace, pod, "mute"]) => self.mute(namespace, pod, true).await,
             ("POST", ["pods", namespace, pod, "unmute"]) => self.mute(namespace, pod, false).await,
+            ("POST", ["path"]) => self.path(&request.body).await,
             ("POST", ["reset"]) => self.reset().await,
             ("POST", ["snapshot"]) => {
                 let snapshot = self.api.snapshot();
@@ -102,7 +104,7 @@ impl Inside {
             (
                 _,
                 []
-                | ["reset" | "snapshot" | "restore" | "networks"]
+                | ["reset" | "snapshot" | "restore" | "networks" | "path"]
                 | ["explain", _, _]
                 | ["nodes", _, _]
                 | ["pods", _, _, "mute" | "unmute"],
@@ -189,6 +191,18 @@ impl Inside {
         })?;
         let message = self.nodes.mute(text("/spec/nodeName"), address, muted).await?;
         Ok(json!({"message": message}))
+    }
+
+    async fn path(&self, body: &[u8]) -> Result<Value, Status> {
+        let tried: Tried =
+            serde_json::from_slice(body).map_err(|error| Status::new(Reason::BadRequest, error.to_string()))?;
+        let objects = path::Objects {
+            pods: self.all("", "pods")?,
+            services: self.all("", "services")?,
+            slices: self.all("discovery.k8s.io", "endpointslices")?,
+        };
+        let hops = path::follow(self.nodes.real(), &objects, &tried).await;
+        Ok(json!({"hops": hops}))
     }
 
     async fn reset(&self) -> Result<Value, Status> {

@@ -27,6 +27,7 @@ use spec::{Check, Spanned, Step};
 
 use self::cluster::{Cluster, Lack};
 use self::container::Container;
+pub(crate) use self::evidence::PATHS_EVIDENCE;
 use self::host_process::HostProcess;
 use crate::guard::{HOME, Home, Job};
 use crate::requires::{self, Probed};
@@ -58,6 +59,8 @@ pub struct World<'w> {
     pub last: Option<Outcome>,
     /// What the packets of this look came to.
     packets: Option<Seen>,
+    /// By what they were sent, `tcp` or `udp`.
+    transport: &'static str,
     /// The node that a step is done for just now.
     each: Option<packets::Each>,
     /// How often a probe was asked.
@@ -178,6 +181,7 @@ impl<'w> World<'w> {
             samples: BTreeMap::new(),
             last: None,
             packets: None,
+            transport: "tcp",
             each: None,
             questions: 0,
             waited: Duration::ZERO,

@@ -41,6 +41,11 @@ impl Namespace {
         PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()))
     }
 
+    /// Moves this thread into it, if it is one of networks.
+    pub(crate) fn enter(&self) -> io::Result<()> {
+        sys::namespace::join(self.0.as_fd(), NET)
+    }
+
     /// For `IFLA_NET_NS_FD`.
     pub(crate) fn raw(&self) -> i32 {
         self.0.as_raw_fd()
@@ -63,7 +68,6 @@ impl Room {
     }
 
     /// In one that is there.
-    #[cfg(test)]
     pub(crate) async fn enter(name: &str, net: Namespace) -> io::Result<Self> {
         Self::begin(name, Some(net)).await
     }
@@ -73,7 +77,7 @@ impl Room {
         let (tell, told) = oneshot::channel();
         std::thread::Builder::new().name(name.into()).spawn(move || {
             let net = match there {
-                Some(net) => sys::namespace::join(net.0.as_fd(), NET).map(|()| net),
+                Some(net) => net.enter().map(|()| net),
                 None => sys::namespace::unshare(NET).and_then(|()| Namespace::own("net")),
             };
             let stay = net.is_ok();

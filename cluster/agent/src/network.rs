@@ -22,7 +22,7 @@ pub use mode::{NetworkMode, PodMode, RouteMode};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use netfilter::Netfilter;
@@ -43,6 +43,9 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 const LOOPBACK: u32 = 1;
 /// Index of the only interface, beside the loopback, of a node towards the wire and of a pod towards its node.
 const FIRST: u32 = 2;
+
+/// Where the API is to be had from nodes and pods: on the wire between the nodes.
+pub const API: SocketAddrV4 = SocketAddrV4::new(WIRE, 6443);
 
 /// Why the network is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +113,7 @@ async fn room_with_links(name: &str) -> Result<(Room, Handle), NetworkError> {
     Ok((room, links))
 }
 
-async fn open_links(room: &Room) -> Result<Handle, NetworkError> {
+pub(crate) async fn open_links(room: &Room) -> Result<Handle, NetworkError> {
     let runtime = tokio::runtime::Handle::current();
     room.run(move || {
         let _entered = runtime.enter();
@@ -173,6 +176,15 @@ impl Underlay {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         *next += 1;
         *next
+    }
+
+    /// A socket that listens outside of every node, at [`API`], where nodes and their pods come to.
+    ///
+    /// # Errors
+    /// [`NetworkError`].
+    pub async fn listen(&self) -> Result<std::net::TcpListener, NetworkError> {
+        let bound = self.room.run(|| std::net::TcpListener::bind(API)).await;
+        bound.and_then(|bound| bound).map_err(namespace("listen on the wire"))
     }
 
     /// A TCP socket outside of every node, as a client on the wire has it.
@@ -351,6 +363,16 @@ impl NodeNetwork {
 
     pub(crate) fn namespace(&self) -> &Namespace {
         self.room.net()
+    }
+
+    /// A thread in the node's namespace, and a netlink socket there.
+    pub(crate) fn inside(&self) -> (&Room, &Handle) {
+        (&self.room, &self.links)
+    }
+
+    /// The same of the wire.
+    pub(crate) fn on_wire(&self) -> (&Room, &Handle) {
+        (&self.underlay.room, &self.underlay.links)
     }
 
     /// The namespace of the wire, which is outside of every node.

@@ -19,6 +19,7 @@ use crate::config::{NodeConfig, Surroundings};
 use crate::context::{Context, served};
 use crate::engine::Engine;
 use crate::fault::Faults;
+use crate::namespace::Namespace;
 use crate::network::{NetworkError, NodeNetwork};
 use crate::resolv::NAME_SERVER;
 use crate::security::named;
@@ -243,6 +244,18 @@ impl Node {
     /// The same for the wire between the nodes, which is outside of all of them.
     pub fn outside(&self) -> std::path::PathBuf {
         self.context.network.outside().path()
+    }
+
+    /// Its network, to whoever follows packets.
+    pub(crate) fn connected(&self) -> &NodeNetwork {
+        &self.context.network
+    }
+
+    /// The network namespace of a pod by its uid, while one of its containers runs.
+    pub(crate) fn network_of(&self, uid: &str) -> Option<Namespace> {
+        let seen = self.context.seen.read().unwrap_or_else(PoisonError::into_inner);
+        let mut running = seen.get(uid)?.values().filter_map(|one| one.running.as_ref());
+        running.find_map(|container| Namespace::of(container.process.pid, "net").ok())
     }
 
     /// Its number, from which address and pod range come.

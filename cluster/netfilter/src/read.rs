@@ -1,5 +1,7 @@
 //! What the kernel has.
 
+use std::net::Ipv4Addr;
+
 use crate::attribute::Reader;
 use crate::encode::ITEM;
 use crate::message::Kind;
@@ -34,6 +36,12 @@ pub struct RuleState {
     pub counter: Option<Counter>,
     /// What it says about itself.
     pub comment: Option<String>,
+    /// Verdicts that it gives itself, in order.
+    pub verdicts: Vec<Verdict>,
+    /// Maps that it takes verdicts from, in order. One that the rule brought along has a name that the kernel made.
+    pub maps: Vec<String>,
+    /// The address and port that it changes, by `dnat` or `snat`, a packet's own into.
+    pub changed_to: Option<(Ipv4Addr, Option<u16>)>,
 }
 
 impl Netfilter {
@@ -101,23 +109,51 @@ impl Netfilter {
 }
 
 fn rule(attributes: Reader<'_>) -> Option<RuleState> {
-    let expressions = attributes.nested(4).map(Reader::all);
-    let counter = expressions
-        .into_iter()
-        .flatten()
-        .map(|(_, expression)| Reader(expression))
-        .find(|expression| expression.text(1).as_deref() == Some("counter"));
-    Some(RuleState {
+    let mut rule = RuleState {
         chain: attributes.text(2)?,
         handle: attributes.u64(3)?,
-        counter: counter.and_then(|counter| counter.nested(2)).and_then(|data| {
-            Some(Counter {
-                bytes: data.u64(1)?,
-                packets: data.u64(2)?,
-            })
-        }),
+        counter: None,
         comment: attributes.get(7).and_then(comment),
+        verdicts: Vec::new(),
+        maps: Vec::new(),
+        changed_to: None,
+    };
+    let mut loaded: Vec<&[u8]> = Vec::new();
+    for (_, expression) in attributes.nested(4).map(Reader::all).into_iter().flatten() {
+        let expression = Reader(expression);
+        let (Some(name), Some(data)) = (expression.text(1), expression.nested(2)) else {
+            continue;
+        };
+        match name.as_str() {
+            "counter" if rule.counter.is_none() => rule.counter = counter(data),
+            // `enum nft_immediate_attributes`: a verdict, or bytes for whoever comes next.
+            "immediate" => {
+                let value = data.nested(2);
+                rule.verdicts
+                    .extend(value.and_then(|value| value.nested(2)).and_then(Verdict::read));
+                loaded.extend(value.and_then(|value| value.get(1)));
+            }
+            // `enum nft_lookup_attributes`: one that loads what it found asks a map.
+            "lookup" if data.get(3).is_some() => rule.maps.extend(data.text(1)),
+            "nat" => rule.changed_to = changed_to(&loaded),
+            _ => {}
+        }
+    }
+    Some(rule)
+}
+
+fn counter(data: Reader<'_>) -> Option<Counter> {
+    Some(Counter {
+        bytes: data.u64(1)?,
+        packets: data.u64(2)?,
     })
+}
+
+/// An address, and a port if there is one.
+fn changed_to(loaded: &[&[u8]]) -> Option<(Ipv4Addr, Option<u16>)> {
+    let address: [u8; 4] = (*loaded.first()?).try_into().ok()?;
+    let port = loaded.get(1).and_then(|port| (*port).try_into().ok());
+    Some((address.into(), port.map(u16::from_be_bytes)))
 }
 
 /// `NFTNL_UDATA_RULE_COMMENT`, if it is the first.

@@ -21,14 +21,23 @@ use crate::world::World;
 const LONGEST: usize = 200;
 /// What the rule says that drops what no policy allows, and counts it.
 pub(crate) const DROPPED: &str = "no policy allows it";
+/// How names of chains begin: those that drop, and those of policies.
+pub(crate) const DROPPING: &str = "dropped-";
+pub(crate) const POLICY: &str = "policy-";
 
 /// Name of a pod's chain.
 pub(crate) fn pod_chain(direction: Direction, pod: &Pod) -> String {
     format!("{direction}-{}", own(&pod.namespace, &pod.name, &pod.uid))
 }
 
+/// Name of the chain that drops what no policy allows a pod, and counts it. It is a chain of its own, which stays as it is
+/// when the policies that select the pod become others, so that its counter goes on.
+pub(crate) fn dropping_chain(pod_chain: &str) -> String {
+    format!("{DROPPING}{pod_chain}")
+}
+
 fn policy_chain(direction: Direction, policy: &Policy) -> String {
-    format!("policy-{}", of_policy(direction, policy))
+    format!("{POLICY}{}", of_policy(direction, policy))
 }
 
 fn of_policy(direction: Direction, policy: &Policy) -> String {
@@ -168,8 +177,11 @@ impl Maker {
                     .iter()
                     .map(|policy| Rule::new().jump(&policy_chain(direction, policy))),
             );
-            rules.push(Rule::new().count().drop().about(DROPPED));
             let chain = pod_chain(direction, pod);
+            let dropping = dropping_chain(&chain);
+            rules.push(Rule::new().goto(&dropping));
+            part.chains
+                .insert(dropping, vec![Rule::new().count().drop().about(DROPPED)]);
             let address = vec![Value::from(pod.address)];
             part.elements.insert(
                 (map(direction).into(), address.clone()),

@@ -121,7 +121,7 @@ impl Packet {
                 Statement::Count => true,
                 Statement::Verdict(Verdict::Accept) => return Some(true),
                 Statement::Verdict(Verdict::Drop) => return Some(false),
-                Statement::Verdict(Verdict::Jump(chain)) => return self.walk(node, chain),
+                Statement::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain)) => return self.walk(node, chain),
                 other => panic!("{other}"),
             };
             if !goes_on {
@@ -400,9 +400,10 @@ fn a_pod_and_a_policy_read_as_they_are() {
             format!("{name} 10.244.2.2"),
             format!("{name}__tcp/http 10.244.1.2 . tcp . 80"),
             "isolated-ips 10.244.1.2".to_owned(),
+            "dropped-ingress-x/a: counter drop".to_owned(),
             "ingress-x/a: ct original ip saddr 10.244.1.2 accept".to_owned(),
             "ingress-x/a: jump policy-ingress-x/p0".to_owned(),
-            "ingress-x/a: counter drop".to_owned(),
+            "ingress-x/a: goto dropped-ingress-x/a".to_owned(),
             format!("policy-ingress-x/p0: ct original ip saddr @{name} ct original protocol tcp ct reply proto-src 80 accept"),
             "policy-ingress-x/p0: ct original ip saddr 192.0.2.0/24 ct original protocol tcp ct reply proto-src 80 accept".to_owned(),
             format!("policy-ingress-x/p0: ct original ip saddr @{name} {answering} @{name}__tcp/http accept"),

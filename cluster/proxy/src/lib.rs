@@ -15,9 +15,11 @@ mod follow;
 mod rules;
 mod service;
 mod tables;
+mod trace;
 
 pub use base::TABLE;
 pub use config::{Config, Subnet};
 pub use fault::FAULTS;
 pub use follow::Proxy;
 pub use tables::Tables;
+pub use trace::{Backend, Front, Leads, Meant, leads, meant};

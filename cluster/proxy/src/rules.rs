@@ -19,6 +19,8 @@ use crate::service::{Port, Service};
 
 /// Backends that are chosen from without a map. Only the first packet of a connection passes their rules.
 const FEW: usize = 8;
+/// How names of chains begin that lead to one backend.
+pub(crate) const ENDPOINT: &str = "endpoint-";
 /// What [`Faults`] call forever.
 const FOREVER: Duration = Duration::from_secs(86_400);
 
@@ -150,7 +152,7 @@ impl<'a> PortMaker<'a> {
     }
 
     fn endpoint_name(&self, endpoint: &Endpoint) -> String {
-        format!("endpoint-{}__{}/{}", self.name(), endpoint.address, endpoint.port)
+        format!("{ENDPOINT}{}__{}/{}", self.name(), endpoint.address, endpoint.port)
     }
 
     /// The time is in the name, since that of a set cannot be changed.

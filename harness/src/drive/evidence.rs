@@ -19,6 +19,9 @@ use super::container::Group;
 use crate::observe::{self, namespace};
 use crate::signal;
 
+/// Name of the evidence with the paths of packets that went missing.
+pub(crate) const PATHS_EVIDENCE: &str = "paths";
+
 /// Most bytes that are kept of one file.
 const FILE: u64 = 64 << 10;
 
@@ -157,6 +160,8 @@ impl World<'_> {
             bytes: 0,
             end: Instant::now() + TIME,
         };
+        // The kernel forgets connections: first of all.
+        kept.keep(PATHS_EVIDENCE.into(), self.paths().unwrap_or_default());
         self.reap();
         let names: Vec<String> = self.containers.keys().cloned().collect();
         for name in &names {

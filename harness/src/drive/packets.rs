@@ -6,6 +6,7 @@
 
 mod line;
 mod origin;
+mod path;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,6 +62,7 @@ pub(super) struct Each {
 impl World<'_> {
     /// Sends what a step asks for, and keeps what came of it for the checks of this look.
     pub(super) fn send_packets(&mut self, action: &Action) {
+        self.transport = transport(action);
         let seen = match action {
             Action::Reach(reach) => self.table(reach),
             Action::Resolve(_) => self.for_each(action).and_then(|each| self.questions(action, &each)),
@@ -331,6 +333,17 @@ fn of_http(http: &Http) -> impl Iterator<Item = String> {
         .map(|(name, value)| format!("--header={name}: {value}"));
     let body = http.body.as_ref().map(|body| format!("--body={body}"));
     method.into_iter().chain(headers).chain(body)
+}
+
+/// By what an action sends.
+fn transport(action: &Action) -> &'static str {
+    let told = match action {
+        Action::Dial(dial) => dial.protocol,
+        Action::Reach(reach) => reach.protocol,
+        Action::Send(send) => Some(send.protocol.unwrap_or(Protocol::Udp)),
+        _ => None,
+    };
+    told.unwrap_or(Protocol::Tcp).word()
 }
 
 fn protocol(protocol: Protocol) -> String {

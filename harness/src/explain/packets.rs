@@ -4,16 +4,94 @@ use std::net::{IpAddr, SocketAddr};
 
 use record::Seen;
 use record::packets::AttemptSeen;
-use spec::Check;
+use serde::Deserialize;
 use spec::requirement::NamespaceKind;
+use spec::{Check, Subject};
 
 use super::Facts;
+use crate::drive::PATHS_EVIDENCE;
 use crate::judge::packets::{answers, told};
 use crate::observe::network;
 use crate::plan::Case;
 
 /// Most attempts that are told one by one.
 const TOLD: usize = 6;
+
+/// The path of an attempt that did not come through, as the cluster followed it.
+#[derive(Debug, Deserialize)]
+struct Path {
+    from: String,
+    to: String,
+    address: Option<String>,
+    outcome: String,
+    hops: Vec<Hop>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hop {
+    stage: String,
+    at: String,
+    told: String,
+    lost: bool,
+}
+
+impl Path {
+    fn is_of(&self, attempt: &AttemptSeen) -> bool {
+        (&self.from, &self.to, &self.address, &self.outcome)
+            == (&attempt.from, &attempt.to, &attempt.address, &attempt.outcome)
+    }
+
+    /// At which hop the packet went missing.
+    fn cause(&self) -> Option<String> {
+        let Hop { stage, at, told, .. } = self.hops.iter().find(|hop| hop.lost)?;
+        Some(format!(
+            "{} to {} ends at the {} of {at}: {told}",
+            self.from,
+            self.to,
+            words(stage)
+        ))
+    }
+
+    fn chain(&self) -> impl Iterator<Item = String> {
+        self.hops.iter().map(|Hop { stage, at, told, lost }| {
+            let mark = if *lost { " ← here" } else { "" };
+            format!("{} of {at}: {told}{mark}", words(stage))
+        })
+    }
+}
+
+/// A stage in the words of people.
+fn words(stage: &str) -> String {
+    match stage {
+        "dnat" => "DNAT".into(),
+        "listening" => "port".into(),
+        other => other.replace('-', " "),
+    }
+}
+
+/// The paths of those attempts that came to something else than a check wants.
+fn paths(facts: &Facts<'_>, check: &Check, list: &[AttemptSeen]) -> Vec<Path> {
+    let all = facts
+        .text(PATHS_EVIDENCE)
+        .and_then(|text| serde_json::from_str(text).ok());
+    let mut all: Vec<Path> = all.unwrap_or_default();
+    all.retain(|path| {
+        list.iter()
+            .any(|attempt| path.is_of(attempt) && is_unwanted(check, attempt))
+    });
+    all
+}
+
+/// Whether that is not what a check wants, as far as this can be told of one attempt.
+fn is_unwanted(check: &Check, attempt: &AttemptSeen) -> bool {
+    match &check.subject {
+        Subject::Reachability(table) => {
+            let cell = table.0.get(&attempt.from).and_then(|row| row.get(&attempt.to));
+            cell.is_some_and(|cell| !cell.admits(&attempt.outcome))
+        }
+        _ => attempt.outcome != "connected",
+    }
+}
 
 /// What the kernel of a workload's network shows.
 struct Network {
@@ -58,6 +136,9 @@ pub(super) fn story(case: &Case, facts: &Facts<'_>, check: &Check) -> Option<Str
     let Some(Seen::Attempts { list, .. }) = facts.seen(&check.id.value) else {
         return None;
     };
+    if let Some(cause) = paths(facts, check, list).iter().find_map(Path::cause) {
+        return Some(cause);
+    }
     let names = case.spec.workloads.keys();
     let networks: Vec<Network> = names.filter_map(|name| Network::of(case, facts, name)).collect();
     list.iter().find_map(|attempt| cause(attempt, &networks))
@@ -132,7 +213,11 @@ pub(super) fn chain(facts: &Facts<'_>, check: &Check) -> Vec<String> {
                     different.push(attempt);
                 }
             }
-            different.into_iter().take(TOLD).map(told).collect()
+            let mut chain: Vec<String> = different.into_iter().take(TOLD).map(told).collect();
+            let paths = paths(facts, check, list);
+            let lost = paths.iter().find(|path| path.cause().is_some());
+            chain.extend(lost.or(paths.first()).into_iter().flat_map(Path::chain));
+            chain
         }
         Some(Seen::Answers { list, .. }) => list.iter().take(TOLD).map(answers::told).collect(),
         _ => Vec::new(),
@@ -147,6 +232,48 @@ fn address_of(attempt: &AttemptSeen) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hop_at_which_a_packet_went_missing_is_the_cause() {
+        let text = serde_json::json!([
+            {"from": "client", "to": "db", "address": "10.244.2.2:80", "outcome": "timeout", "hops": []},
+            {"from": "client", "to": "web", "address": "10.96.0.9:80", "outcome": "timeout", "hops": [
+                {"stage": "client-route", "at": "pod x/client", "told": "by 169.254.1.1", "lost": false},
+                {"stage": "policy", "at": "node b", "told": "3 packets were dropped", "lost": true},
+            ]},
+        ]);
+        let events = [record::Event::Evidence {
+            case: "c".into(),
+            name: PATHS_EVIDENCE.into(),
+            text: text.to_string(),
+        }];
+        let facts = Facts::of("c", &events);
+        let check: Check = serde_json::from_value(serde_json::json!({
+            "id": {"at": {"line": 1, "column": 1}, "value": "table"},
+            "reachability": {"client": {"web": "connected", "db": "blocked"}},
+        }))
+        .unwrap();
+        let to = |to: &str, address: &str| AttemptSeen {
+            to: to.into(),
+            ..attempt("timeout", address)
+        };
+        let list = [to("db", "10.244.2.2:80"), to("web", "10.96.0.9:80")];
+        let found = paths(&facts, &check, &list);
+        let causes: Vec<_> = found.iter().filter_map(Path::cause).collect();
+        assert_eq!(
+            causes,
+            ["client to web ends at the policy of node b: 3 packets were dropped"]
+        );
+        assert_eq!(
+            found[0].chain().collect::<Vec<_>>(),
+            [
+                "client route of pod x/client: by 169.254.1.1",
+                "policy of node b: 3 packets were dropped ← here"
+            ]
+        );
+        // What was to be blocked is no loss.
+        assert!(paths(&facts, &check, &list[..1]).is_empty());
+    }
 
     fn network(workload: &str, listening: &[&str], namespace: u64) -> Network {
         Network {

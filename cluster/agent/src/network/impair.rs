@@ -145,6 +145,24 @@ impl NodeNetwork {
         Ok(())
     }
 
+    /// What is done on purpose to packets from or to an address, if anything is.
+    pub(crate) async fn impaired(&self, address: Ipv4Addr) -> Option<String> {
+        let all = self.impairments.lock().await;
+        let owns = |number: u16| of_node(number).iter().any(|subnet| subnet.has(address));
+        if !owns(self.number) && *self.cut.lock().await {
+            return Some("its interface is down".into());
+        }
+        if all.muted.contains(&address) {
+            return Some(format!("{address} is muted"));
+        }
+        if let Some(number) = all.apart.iter().find(|number| owns(**number)) {
+            return Some(format!("it is separated from {}", address::node(*number)));
+        }
+        let lossy = |with: Option<u16>| with.is_none_or(owns) && !owns(self.number);
+        let (_, percent) = all.loss.iter().find(|(with, _)| lossy(**with))?;
+        Some(format!("it loses {percent} of 100 packets from and to {address}"))
+    }
+
     /// Deletes every rule of the node, whoever made it, but for what is impaired on purpose.
     ///
     /// # Errors

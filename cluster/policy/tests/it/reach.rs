@@ -165,8 +165,26 @@ fn what_is_dropped_is_counted_by_pod_and_direction() {
         one.packets
     };
     // A SYN may have been sent again.
-    assert!(of(Direction::Ingress) >= 1);
+    let counted = of(Direction::Ingress);
+    assert!(counted >= 1);
     assert_eq!(of(Direction::Egress), 1);
+    let policies = |found: &[Drops]| {
+        let mut all: Vec<String> = found.iter().flat_map(|one| one.policies.clone()).collect();
+        all.dedup();
+        all
+    };
+    assert_eq!(policies(&found), ["shop/p0"]);
+
+    // Another policy selects it, too: the counters go on.
+    lab.only(&[
+        deny("web"),
+        json!({"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress", "Egress"]}),
+    ]);
+    let found = lab.node.run(|| drops(&mut Netfilter::open().unwrap()).unwrap());
+    let of = |wanted: Direction| found.iter().find(|one| one.direction == wanted).unwrap();
+    assert!(of(Direction::Ingress).packets >= counted);
+    assert_eq!(of(Direction::Egress).packets, 1);
+    assert_eq!(of(Direction::Egress).policies, ["shop/p0", "shop/p1"]);
 }
 
 #[test]
