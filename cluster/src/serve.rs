@@ -145,7 +145,11 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
     let requests = Requests::default();
     let controlling = controllers::Options {
         authority: identity.authority.certificate.clone(),
-        server: Some(address),
+        // From where pods are, it is on the wire.
+        server: Some(match real.is_empty() {
+            true => address,
+            false => agent::API.into(),
+        }),
         dns: (!real.is_empty()).then_some(agent::NAME_SERVER),
         seed: config.seed,
         faults: chosen(&config.faults),
@@ -165,7 +169,16 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
         authorizer: Arc::new(AllowAuthenticated::default()),
         extension: Some(Arc::new(requests.clone())),
     })?;
+    let door = server.door();
     let mut serves = tokio::spawn(server.serve());
+    let around = match real.is_empty() {
+        true => None,
+        false => Some(surroundings(config, &serving.own).await?),
+    };
+    if let Some(around) = &around {
+        let listener = around.underlay.listen().await.map_err(Error::Network)?;
+        tokio::spawn(door.serve(listener));
+    }
 
     let (stop, stopped) = watch::channel(false);
     for controller in controllers::all(&controlling) {
@@ -178,7 +191,7 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
         &config.faults,
     );
     let count = real.len() + simulated.len();
-    let nodes = nodes(real, simulated, &api, config, &serving.own).await?;
+    let nodes = nodes(real, simulated, &api, around).await?;
     let naming = match nodes.real().next().is_some() {
         true => Some(Naming::start(&api, nodes.real(), &config.faults).await?),
         false => None,
@@ -226,12 +239,10 @@ async fn nodes(
     real: Vec<NodeConfig>,
     simulated: Vec<NodeConfig>,
     api: &Api,
-    config: &Config,
-    own: &Path,
+    around: Option<Surroundings>,
 ) -> Result<Nodes, Error> {
     let mut started = Vec::new();
-    if !real.is_empty() {
-        let around = surroundings(config, own).await?;
+    if let Some(around) = around {
         let mut starting = JoinSet::new();
         for node in real {
             let (api, around) = (api.clone(), around.clone());

@@ -130,6 +130,32 @@ impl fmt::Debug for Server {
     }
 }
 
+/// A way in to a server beside its own listener, for clients that come from another network.
+pub struct Door {
+    acceptor: TlsAcceptor,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// Serves whoever connects there until the future is dropped, which ends every connection.
+    ///
+    /// # Errors
+    /// Where the listener is of no use.
+    pub async fn serve(self, listener: TcpListener) -> Result<(), ServerError> {
+        let listen = |source| ServerError::Listen { source };
+        listener.set_nonblocking(true).map_err(listen)?;
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(listen)?;
+        connection::accept(&listener, &self.acceptor, &self.shared).await;
+        Ok(())
+    }
+}
+
 pub(crate) struct Shared {
     pub(crate) api: Api,
     tokens: Tokens,
@@ -185,6 +211,14 @@ impl Server {
     /// What was asked.
     pub fn requests(&self) -> Arc<RequestLog> {
         self.shared.log.clone()
+    }
+
+    /// Another way in to the same.
+    pub fn door(&self) -> Door {
+        Door {
+            acceptor: self.acceptor.clone(),
+            shared: self.shared.clone(),
+        }
     }
 
     /// Serves until the future is dropped, which ends every connection.
