@@ -2,7 +2,10 @@
 
 pub(crate) mod cluster;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 use harness::plan::LabelSelector;
@@ -42,7 +45,10 @@ pub(crate) enum Verb {
     Plan(Plan),
     /// Judge a recorded run again, from what it saw; needs no root.
     Judge(Judge),
-    /// Print a recorded run as a report.
+    /// Print a recorded run as a report, or write reports of it to files.
+    ///
+    /// `plimsoll report last --html run.html` makes a page for browsers; with `--output`, one command makes several reports.
+    /// The exit code tells whether they were made, and not what became of the run.
     Report(Report),
     /// Run specs on several subjects and tell what these disagree about, with what was seen on each side.
     ///
@@ -133,9 +139,6 @@ pub(crate) struct Run {
     pub(crate) driving: Driving,
     #[command(flatten)]
     pub(crate) report: ReportForm,
-    /// Write a report to a file, too; may be repeated.
-    #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
-    pub(crate) outputs: Vec<Output>,
 }
 
 #[derive(Debug, Args)]
@@ -153,9 +156,6 @@ pub(crate) struct Bench {
     pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) report: ReportForm,
-    /// Write a report to a file, too; may be repeated.
-    #[arg(short, long = "output", value_name = "FORMAT=FILE", value_parser = output)]
-    pub(crate) outputs: Vec<Output>,
 }
 
 /// How cases are run.
@@ -260,22 +260,43 @@ pub(crate) struct Prove {
     pub(crate) verbose: bool,
 }
 
-/// How a report on standard output looks.
+/// How a run is told, and where.
 #[derive(Debug, Args)]
 pub(crate) struct ReportForm {
-    /// Format on standard output: `table`, `json`, `junit` or `tap`.
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub(crate) format: Format,
+    /// Format on standard output: `table` (unless told), `json`, `junit`, `tap`, `html`, `markdown`, `github-annotations`,
+    /// `sarif` or `prometheus`.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
     /// List passes, too, with what was seen.
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    /// Write a report to a file, too; may be repeated. A file is put in place whole.
+    #[arg(short, long = "output", visible_alias = "report", value_name = "FORMAT=FILE", value_parser = output)]
+    outputs: Vec<Output>,
+    /// Write one page for browsers, with all that it needs in it: the same as `--output html=FILE`.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+impl ReportForm {
+    /// The reports that go to files.
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (Format, &Path)> {
+        let outputs = self.outputs.iter().map(|output| (output.format, output.file.as_path()));
+        outputs.chain(self.html.iter().map(|file| (Format::Html, file.as_path())))
+    }
+
+    /// The format on standard output of a command that is there for its report: nothing if it was asked for files alone.
+    pub(crate) fn only_format(&self) -> Option<Format> {
+        let is_silent = self.format.is_none() && self.outputs().next().is_some();
+        (!is_silent).then(|| self.format.unwrap_or_default())
+    }
 }
 
 /// A report in a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Output {
-    pub(crate) format: Format,
-    pub(crate) file: PathBuf,
+struct Output {
+    format: Format,
+    file: PathBuf,
 }
 
 fn output(text: &str) -> Result<Output, String> {

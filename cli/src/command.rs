@@ -22,13 +22,13 @@ use std::sync::LazyLock;
 
 use harness::plan::{ClusterFault, Offer};
 use record::Event;
-use reports::{Look, render};
 use spec::Target;
 
 use crate::{
     arguments::{Arguments, ReportForm, Selection, Verb},
     complaint,
     error::Error,
+    report_file,
     streams::Streams,
 };
 
@@ -142,13 +142,11 @@ fn planned(
     }
 }
 
-/// A report on standard output.
-fn tell(events: &[Event], form: &ReportForm, record: Option<&Path>, streams: &mut Streams) -> Result<(), Error> {
-    let look = Look {
-        colour: streams.out_colour,
-        passes: form.verbose,
-        record: record.map(|path| path.display().to_string()),
-    };
-    let text = render(form.format, events, &look)?;
-    streams.out(&text)
+/// The reports that a command is there for.
+fn tell(events: &[Event], form: &ReportForm, record: &Path, streams: &mut Streams) -> Result<(), Error> {
+    let written = report_file::write_all(events, form, record);
+    if let Some(format) = form.only_format() {
+        report_file::print(format, events, form.verbose, record, streams)?;
+    }
+    written
 }

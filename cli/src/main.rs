@@ -9,6 +9,7 @@ mod complaint;
 mod error;
 mod past;
 mod progress;
+mod report_file;
 mod stored_run;
 mod streams;
 

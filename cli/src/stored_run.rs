@@ -23,13 +23,18 @@ pub(crate) fn read(run: &str, state: &Path) -> Result<StoredRun, Error> {
         run: run.to_owned(),
         state: state.to_owned(),
     })?;
-    let file = fs_err::File::open(&path).map_err(Error::Open)?;
-    let (file, _): (File, PathBuf) = file.into_parts();
-    let events = record::read(BufReader::new(file)).map_err(|source| Error::Record {
-        path: path.clone(),
-        source,
-    })?;
+    let events = read_file(&path)?;
     Ok(StoredRun { path, events })
+}
+
+/// Reads a record.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<Event>, Error> {
+    let file = fs_err::File::open(path).map_err(Error::Open)?;
+    let (file, _): (File, PathBuf) = file.into_parts();
+    record::read(BufReader::new(file)).map_err(|source| Error::Record {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The spec files in a record, read again.

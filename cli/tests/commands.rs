@@ -296,6 +296,36 @@ fn wrong_usage_is_told_with_exit_code_2() {
 }
 
 #[test]
+fn reports_of_a_record_go_to_files_and_standard_output_has_what_was_asked_for() {
+    let folder = Folder::new();
+    folder.record("0001", 137, Some(3));
+    let words = [
+        "report",
+        "1",
+        "--html",
+        "run.html",
+        "-o",
+        "sarif=run.sarif",
+        "--report",
+        "markdown=run.md",
+    ];
+    let told = folder.plimsoll(&words);
+    assert_eq!(told.ends(0).out, "");
+    let read = |name: &str| fs_err::read_to_string(folder.path().join(name)).unwrap();
+    assert!(read("run.html").contains("Steps, 12ms"), "{}", read("run.html"));
+    assert!(serde_json::from_str::<Value>(&read("run.sarif")).unwrap()["runs"].is_array());
+    assert!(read("run.md").contains("2 not measured"), "{}", read("run.md"));
+    // The page of what `judge` came to has its verdicts.
+    let told = folder.plimsoll(&["judge", "1", "--html", "run.html", "--format", "prometheus"]);
+    assert!(told.out.contains("verdict=\"pass\"} 2\n"), "{}", told.out);
+    assert!(read("run.html").contains("<b>2</b> passed"), "{}", read("run.html"));
+    // One that cannot be written keeps no other from it.
+    let told = folder.plimsoll(&["report", "--html", "no/run.html", "-o", "json=run.json"]);
+    told.ends(3).complains("failed to write the report");
+    assert!(folder.path().join("run.json").is_file());
+}
+
+#[test]
 fn a_record_is_judged_again_from_what_was_seen() {
     let folder = Folder::new();
     folder.record("0001", 137, Some(3));

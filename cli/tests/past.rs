@@ -232,7 +232,7 @@ fn subjects_that_disagree_are_told_with_both_sides_now_and_from_the_record() {
             "junit",
             "<property name=\"disagrees\" value=\"bundled PASS, liar FAIL\"/>",
         ),
-        ("markdown", "| named › its-name | PASS | FAIL |"),
+        ("markdown", "| `named › its-name` | PASS | FAIL |"),
     ] {
         place.plimsoll(&["compare", "1", "--format", format]).ends(1).says(part);
     }

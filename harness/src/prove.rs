@@ -12,7 +12,7 @@ pub mod store;
 
 use std::collections::BTreeSet;
 
-use record::ProofScore;
+use record::CheckProof;
 use saboteur::{Fault, Kind};
 use spec::step::Metric;
 use spec::{Target, Test};
@@ -153,16 +153,18 @@ pub fn known_dimensions() -> BTreeSet<&'static str> {
     all.copied().collect()
 }
 
-/// The score of cases by what is stored of them and of their faulted siblings.
-pub fn score(plan: &[Case], store: &Store) -> ProofScore {
+/// What is stored of cases and of their faulted siblings, concluded: a standing for each check, with the faults that it was
+/// under by name and effect alone. What these changed and what was observed is in the record of the proof.
+pub fn recall(plan: &[Case], store: &Store) -> Vec<CheckProof> {
     let standings = Standings {
         cases: store.find(plan),
     };
-    let mut score = ProofScore::default();
-    for proof in fold(plan, &standings, &|_| true) {
-        score.count(&proof.standing);
+    let mut proofs = fold(plan, &standings, &|_| true);
+    for row in proofs.iter_mut().flat_map(|proof| &mut proof.faults) {
+        row.changed = None;
+        row.observed = None;
     }
-    score
+    proofs
 }
 
 /// How many unproven checks stand in specs whose proof is required.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     Look, ReportError,
     junit::junit,
+    markdown::{cell, code},
     run::{Case, Outcome, Run, Word},
     table::{flaky_text, listed, paint, rerun},
 };
@@ -76,19 +77,20 @@ enum Standing {
 
 /// A check on every subject.
 #[derive(Debug)]
-struct Row<'r, 'a> {
+pub(crate) struct Row<'r, 'a> {
     /// Id of the case without its subject.
     case: &'r str,
     check: &'r str,
-    at: &'r str,
+    pub(crate) at: &'r str,
     /// In the order of the subjects; none where the case was not run.
-    cells: Vec<Option<Cell<'r, 'a>>>,
+    pub(crate) cells: Vec<Option<Cell<'r, 'a>>>,
 }
 
+/// A check on one subject.
 #[derive(Debug, Clone, Copy)]
-struct Cell<'r, 'a> {
-    case: &'r Case<'a>,
-    outcome: &'r Outcome<'a>,
+pub(crate) struct Cell<'r, 'a> {
+    pub(crate) case: &'r Case<'a>,
+    pub(crate) outcome: &'r Outcome<'a>,
 }
 
 impl Cell<'_, '_> {
@@ -104,7 +106,8 @@ impl Cell<'_, '_> {
 }
 
 impl<'r, 'a> Row<'r, 'a> {
-    fn name(&self) -> String {
+    /// Case and check.
+    pub(crate) fn name(&self) -> String {
         format!("{} › {}", self.case, self.check)
     }
 
@@ -146,11 +149,11 @@ type Skips<'r> = BTreeMap<(&'r str, &'r str), Vec<String>>;
 
 /// What the subjects of a run agree and disagree about.
 #[derive(Debug)]
-struct Comparison<'r, 'a> {
-    run: &'r Run<'a>,
-    subjects: &'a [SubjectInfo],
+pub(crate) struct Comparison<'r, 'a> {
+    pub(crate) run: &'r Run<'a>,
+    pub(crate) subjects: &'a [SubjectInfo],
     /// In the order in which they were run.
-    rows: Vec<Row<'r, 'a>>,
+    pub(crate) rows: Vec<Row<'r, 'a>>,
 }
 
 /// A comparison as text, and what it comes to.
@@ -189,7 +192,8 @@ pub fn compare(format: CompareFormat, events: &[Event], look: &Look) -> Result<C
 }
 
 impl<'r, 'a> Comparison<'r, 'a> {
-    fn of(run: &'r Run<'a>) -> Self {
+    /// That of a run's subjects.
+    pub(crate) fn of(run: &'r Run<'a>) -> Self {
         let mut rows: Vec<Row<'r, 'a>> = Vec::new();
         let mut index: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for (case, outcome) in run.outcomes() {
@@ -218,7 +222,7 @@ impl<'r, 'a> Comparison<'r, 'a> {
     }
 
     /// Those that known failures do not account for come first.
-    fn disagreements(&self) -> Vec<&Row<'r, 'a>> {
+    pub(crate) fn disagreements(&self) -> Vec<&Row<'r, 'a>> {
         let mut rows: Vec<_> = self.rows.iter().filter(|row| row.disagrees()).collect();
         rows.sort_by_key(|row| row.is_known());
         rows
@@ -303,7 +307,8 @@ impl<'r, 'a> Comparison<'r, 'a> {
         out
     }
 
-    fn counts(&self) -> String {
+    /// How many checks they agree and disagree about, in words.
+    pub(crate) fn counts(&self) -> String {
         let disagreements = self.disagreements();
         let known = disagreements.iter().filter(|row| row.is_known()).count();
         let agree = [Standing::Holds, Standing::Wavers, Standing::Fails].map(|s| self.agreements(s).len());
@@ -434,34 +439,33 @@ impl<'r, 'a> Comparison<'r, 'a> {
     }
 
     fn markdown(&self) -> String {
-        let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
         let mut out = format!("**{}**\n", self.counts());
         let rows = self.disagreements();
         if !rows.is_empty() {
-            let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name.as_str()).collect();
+            let names: Vec<String> = self.subjects.iter().map(|subject| cell(&subject.name)).collect();
             let _ = writeln!(out, "\n| check | {} |", names.join(" | "));
             let _ = writeln!(out, "|---|{}", "---|".repeat(names.len()));
             for row in &rows {
                 let _ = writeln!(out, "| {} | {} |", cell(&row.name()), row.words().join(" | "));
             }
             for row in &rows {
-                let _ = writeln!(out, "\n{} (`{}`)\n", row.name(), row.at);
+                let _ = writeln!(out, "\n{} ({})\n", code(&row.name()), code(row.at));
                 for (subject, one) in self.subjects.iter().zip(&row.cells) {
                     let Some(one) = one else { continue };
                     let told: Vec<String> = evidence(self.run, *one)
                         .into_iter()
                         .filter(|(what, _)| *what != "re-run")
-                        .map(|(what, text)| format!("{what} {}", text.replace('\n', " ")))
+                        .map(|(what, text)| format!("{what} {}", code(&text)))
                         .collect();
                     let word = one.outcome.word().text();
-                    let _ = writeln!(out, "* {}: {word}: {}", subject.name, told.join("; "));
+                    let _ = writeln!(out, "* {}: {word}: {}", code(&subject.name), told.join("; "));
                 }
             }
         }
         for (subject, skips) in self.skips() {
             let count: usize = skips.values().map(Vec::len).sum();
             if count > 0 {
-                let _ = writeln!(out, "\n{count} skipped on {subject}");
+                let _ = writeln!(out, "\n{count} skipped on {}", code(subject));
             }
         }
         out

@@ -11,7 +11,8 @@ use crate::{
     ReportError,
     drift::{ran_before, vanished},
     run::{Case, Outcome, Run, told},
-    table::{flaky_text, rerun, same_cause},
+    table::{flaky_text, rerun},
+    telling::same_cause,
 };
 
 /// `disagrees` says what other subjects came to, if it is not the same.

@@ -1,17 +1,25 @@
-//! Reports from one record: terminal table, JSON, JUnit XML, TAP 14; the difference between two records, and what
-//! the subjects of one disagree about.
+//! Reports from one record: terminal table, JSON, JUnit XML, TAP 14, a page for browsers, Markdown, annotations of GitHub,
+//! SARIF, metrics for Prometheus; the difference between two records, and what the subjects of one disagree about.
 //!
 //! Everything here is a pure function of the events of a `run.jsonl`: no files, no clock.
 
+mod annotations;
 mod compare;
 mod diff;
 mod drift;
+mod html;
 mod json;
 mod junit;
+mod markdown;
+mod place;
+mod prometheus;
 pub mod proof;
 mod run;
+mod sarif;
 mod table;
 mod tap;
+mod telling;
+mod visible;
 
 use std::{fmt, str::FromStr};
 
@@ -35,6 +43,16 @@ pub enum Format {
     Junit,
     /// TAP version 14: a subtest for each case.
     Tap,
+    /// One page for browsers, with all that it needs in it.
+    Html,
+    /// Markdown, for a comment on a pull request.
+    Markdown,
+    /// Workflow commands of GitHub Actions, which show failures beside the lines of the specs.
+    GithubAnnotations,
+    /// SARIF 2.1.0: failed checks as findings.
+    Sarif,
+    /// Metrics for the textfile collector of Prometheus' node exporter.
+    Prometheus,
 }
 
 /// Why a report cannot be written.
@@ -56,7 +74,17 @@ pub enum ReportError {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Table, Self::Json, Self::Junit, Self::Tap];
+    pub const ALL: [Self; 9] = [
+        Self::Table,
+        Self::Json,
+        Self::Junit,
+        Self::Tap,
+        Self::Html,
+        Self::Markdown,
+        Self::GithubAnnotations,
+        Self::Sarif,
+        Self::Prometheus,
+    ];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -65,7 +93,17 @@ impl Format {
             Self::Json => "json",
             Self::Junit => "junit",
             Self::Tap => "tap",
+            Self::Html => "html",
+            Self::Markdown => "markdown",
+            Self::GithubAnnotations => "github-annotations",
+            Self::Sarif => "sarif",
+            Self::Prometheus => "prometheus",
         }
+    }
+
+    /// Whether it tells of steps and looks, too, and not of verdicts and evidence alone.
+    pub fn tells_all(self) -> bool {
+        self == Self::Html
     }
 }
 
@@ -77,7 +115,7 @@ impl fmt::Display for Format {
 
 /// A name that is no format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format `{0}`: expected `table`, `json`, `junit` or `tap`")]
+#[error("unknown format `{0}`: expected one of {list}", list = Format::ALL.map(|format| format!("`{format}`")).join(", "))]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {
@@ -101,5 +139,10 @@ pub fn render(format: Format, events: &[Event], look: &Look) -> Result<String, R
         Format::Json => json::json(&run),
         Format::Junit => junit::junit(&run, &|_, _| None),
         Format::Tap => Ok(tap::tap(&run)),
+        Format::Html => Ok(html::html(&run, events)),
+        Format::Markdown => Ok(markdown::markdown(&run)),
+        Format::GithubAnnotations => Ok(annotations::annotations(&run)),
+        Format::Sarif => sarif::sarif(&run),
+        Format::Prometheus => Ok(prometheus::prometheus(&run)),
     }
 }

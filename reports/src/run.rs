@@ -17,6 +17,8 @@ pub struct Run<'a> {
     pub started: &'a str,
     /// Version of plimsoll.
     pub plimsoll: &'a str,
+    /// Its command line.
+    pub argv: &'a [String],
     /// The host.
     pub host: &'a Host,
     /// The subjects.
@@ -183,6 +185,11 @@ impl Case<'_> {
             .collect()
     }
 
+    /// The area of its test, by label; `none` if it has none.
+    pub fn area(&self) -> &str {
+        self.header.labels.get("area").map_or("none", String::as_str)
+    }
+
     /// How many checks have this word.
     pub fn count(&self, word: Word) -> usize {
         self.outcomes.iter().filter(|outcome| outcome.word() == word).count()
@@ -196,10 +203,11 @@ impl<'a> Run<'a> {
             id,
             started,
             plimsoll,
+            argv,
             host,
             subjects,
             skip_budget,
-            ..
+            version: _,
         }) = events.first()
         else {
             return None;
@@ -208,6 +216,7 @@ impl<'a> Run<'a> {
             id,
             started,
             plimsoll,
+            argv,
             host,
             subjects,
             cases: Vec::new(),
@@ -328,6 +337,15 @@ impl<'a> Run<'a> {
     /// Whether it is a skip, and none may be.
     pub fn forbids(&self, outcome: &Outcome<'_>) -> bool {
         self.skip_budget.strict && matches!(outcome.verdict, Some(Verdict::Skip { after_step: false, .. }))
+    }
+
+    /// Whether a run that has it is not green.
+    pub fn is_red(&self, outcome: &Outcome<'_>) -> bool {
+        match outcome.word() {
+            Word::Fail | Word::Error | Word::Unexpected | Word::Flaky | Word::Inconclusive => true,
+            Word::Skip => self.forbids(outcome),
+            Word::Pass | Word::Allowed | Word::Known => false,
+        }
     }
 
     /// Every limit of skips that is exceeded.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use record::bench::Figure;
-use record::{Flaky, SubjectInfo, Tally, Verdict};
+use record::{Flaky, SubjectInfo, Verdict};
 use tabled::{
     builder::Builder,
     settings::{Alignment, Padding, Style, object::Columns},
@@ -12,6 +12,7 @@ use tabled::{
 use crate::{
     drift::drift_lines,
     run::{Case, Outcome, Run, Word},
+    telling::{counted, counts, lines},
 };
 
 /// How the table looks.
@@ -39,13 +40,6 @@ pub(crate) fn table(run: &Run<'_>, look: &Look) -> String {
     drifts(&mut out, run, look);
     foot(&mut out, run, look);
     out
-}
-
-fn counted(count: u64, thing: &str) -> String {
-    match count {
-        1 => format!("1 {thing}"),
-        _ => format!("{count} {thing}s"),
-    }
 }
 
 /// Milliseconds as a person reads them.
@@ -232,19 +226,8 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
     } else {
         outcome.at
     };
-    let mut lines: Vec<(&str, String)> = Vec::new();
-    if let Some(flaky) = outcome.flaky {
-        lines.push(("attempts", flaky_text(flaky)));
-    }
-    // Of a flaky check, what it saw when it did not pass is what there is to explain.
     match (outcome.failure.or(outcome.verdict), word) {
-        (Some(Verdict::Pass { seen }), Word::Unexpected) => {
-            lines.push(("expected", "to fail on this subject, as the spec says".into()));
-            lines.push(("observed", seen.clone()));
-            if let Some(reason) = outcome.known {
-                lines.push(("known as", reason.to_owned()));
-            }
-        }
+        (Some(Verdict::Pass { .. }), Word::Unexpected) => {}
         (Some(Verdict::Pass { seen }), _) => {
             if look.passes {
                 let _ = writeln!(out, "\n{}  {title}  {place}", paint(word, word.text(), look));
@@ -253,30 +236,9 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
             return;
         }
         (Some(Verdict::Fail { .. }), Word::Known) | (Some(Verdict::Skip { .. }), _) => return,
-        (Some(Verdict::Fail { want, got, because }), _) => {
-            lines.push(("expected", want.clone()));
-            lines.push(("observed", got.clone()));
-            if let Some(because) = because {
-                lines.push(("because", because.clone()));
-            }
-            if let Some(also) = same_cause(&case.also(outcome)) {
-                lines.push(("also", also));
-            }
-        }
-        (Some(Verdict::Inconclusive { n, interval, more }), _) => {
-            lines.push(("expected", "the samples to decide".into()));
-            lines.push((
-                "observed",
-                format!("{n} samples, interval {}", interval_text(*interval)),
-            ));
-            lines.push(("because", more.clone()));
-        }
-        (Some(Verdict::Error { message }), _) => lines.push(("not measured", message.clone())),
-        (None, _) => lines.push(("not measured", "the run ended before there was a verdict".into())),
+        _ => {}
     }
-    if let (Some(_), Some(Verdict::Pass { seen })) = (outcome.flaky, outcome.verdict) {
-        lines.push(("at last", seen.clone()));
-    }
+    let mut lines = lines(run, case, outcome);
     if !case.evidence.is_empty() {
         let names = kinds(&case.evidence);
         let record = look
@@ -289,15 +251,6 @@ fn detail(out: &mut String, run: &Run<'_>, case: &Case<'_>, outcome: &Outcome<'_
     let _ = writeln!(out, "\n{}  {title}  {place}", paint(word, word.text(), look));
     for (name, text) in lines {
         let _ = writeln!(out, "  {name:<8}  {}", text.replace('\n', "\n            "));
-    }
-}
-
-/// `a and b fail for the same cause`.
-pub(crate) fn same_cause(others: &[&str]) -> Option<String> {
-    match others {
-        [] => None,
-        [one] => Some(format!("{one} fails for the same cause")),
-        [all @ .., last] => Some(format!("{} and {last} fail for the same cause", all.join(", "))),
     }
 }
 
@@ -382,20 +335,6 @@ pub(crate) fn shell(word: &str) -> String {
     }
 }
 
-fn interval_text([low, high]: [f64; 2]) -> String {
-    let end = |end: f64| {
-        if end <= f64::MIN || end >= f64::MAX {
-            "open".to_owned()
-        } else {
-            format!("{end:.6}")
-                .trim_end_matches('0')
-                .trim_end_matches('.')
-                .to_owned()
-        }
-    };
-    format!("[{}, {}]", end(low), end(high))
-}
-
 fn leftovers(out: &mut String, run: &Run<'_>) {
     for case in run.cases.iter().filter(|case| !case.leftovers.is_empty()) {
         let _ = writeln!(
@@ -466,36 +405,12 @@ pub(crate) fn listed(checks: &[String]) -> String {
 }
 
 fn foot(out: &mut String, run: &Run<'_>, look: &Look) {
-    let Tally {
-        pass,
-        fail,
-        known,
-        unexpected,
-        skip,
-        after,
-        inconclusive,
-        error,
-        unproven: _,
-        flaky,
-        flaky_allowed,
-    } = run.tally;
-    let parts: Vec<String> = [
-        (Word::Pass, pass, "passed"),
-        (Word::Fail, fail, "failed"),
-        (Word::Unexpected, unexpected, "passed unexpectedly"),
-        (Word::Error, error, "not measured"),
-        (Word::Flaky, flaky, "flaky"),
-        (Word::Inconclusive, inconclusive, "inconclusive"),
-        (Word::Allowed, flaky_allowed, "flaky as allowed"),
-        (Word::Known, known, "failed as known"),
-        (Word::Skip, skip, "skipped"),
-        (Word::Skip, after, "not come to"),
-    ]
-    .into_iter()
-    .filter(|(_, count, _)| *count > 0)
-    .map(|(word, count, name)| paint(word, &format!("{count} {name}"), look))
-    .collect();
-    let checks = pass + fail + known + unexpected + skip + after + inconclusive + error + flaky + flaky_allowed;
+    let counted_words = counts(&run.tally);
+    let checks = counted_words.iter().map(|(_, count, _)| count).sum();
+    let parts: Vec<String> = counted_words
+        .into_iter()
+        .map(|(word, count, name)| paint(word, &format!("{count} {name}"), look))
+        .collect();
     let counts = if parts.is_empty() {
         "nothing ran".to_owned()
     } else {
@@ -542,15 +457,5 @@ mod tests {
             "notes",
         ];
         assert_eq!(kinds(&all), "5 texts of app, host.{status,limits}, config.json, notes");
-    }
-
-    #[test]
-    fn others_of_the_same_cause_are_one_sentence() {
-        assert_eq!(same_cause(&[]), None);
-        assert_eq!(same_cause(&["a"]).unwrap(), "a fails for the same cause");
-        assert_eq!(
-            same_cause(&["a", "b", "c"]).unwrap(),
-            "a, b and c fail for the same cause"
-        );
     }
 }

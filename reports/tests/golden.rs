@@ -107,6 +107,190 @@ fn tap_has_a_plan_for_every_level_and_counts_from_one() {
 }
 
 #[test]
+fn the_page_has_every_check_with_what_is_known_of_it() {
+    let events = events("page.jsonl");
+    let page = render(Format::Html, &events, &Look::default()).unwrap();
+    let run = reports::Run::of(&events).unwrap();
+    let checks = run.outcomes().count();
+    assert_eq!(page.matches("<li class=\"check ").count(), checks);
+    for part in [
+        "overview",
+        "compared",
+        "checks",
+        "skips",
+        "drift",
+        "proof",
+        "durations",
+        "host",
+    ] {
+        assert_eq!(page.matches(&format!("<section id=\"{part}\"")).count(), 1, "{part}");
+        assert_eq!(
+            page.matches(&format!("href=\"#{part}\"")).count(),
+            1 + usize::from(part == "checks"),
+            "{part}"
+        );
+    }
+    assert!(
+        !page.contains("http://") && !page.contains("https://"),
+        "it needs no network"
+    );
+    compare("page.html", &page);
+}
+
+#[test]
+fn a_page_without_steps_and_looks_still_has_all_verdicts() {
+    let all = events("page.jsonl");
+    let some: Vec<Event> = all
+        .into_iter()
+        .filter(|event| !matches!(event, Event::Step { .. } | Event::Act { .. } | Event::Look { .. }))
+        .collect();
+    let page = render(Format::Html, &some, &Look::default()).unwrap();
+    let run = reports::Run::of(&some).unwrap();
+    assert_eq!(page.matches("<li class=\"check ").count(), run.outcomes().count());
+    let nothing = render(Format::Html, &some[..1], &Look::default()).unwrap();
+    assert!(nothing.contains("did not come to its end"), "{nothing}");
+}
+
+#[test]
+fn markdown_has_what_failed_first_and_fits_in_a_comment() {
+    let events = fixture();
+    let text = render(Format::Markdown, &events, &Look::default()).unwrap();
+    compare("report.md", &text);
+    let mut many = events.clone();
+    let case = events.iter().find(|event| matches!(event, Event::Case(_))).unwrap();
+    let Event::Case(header) = case else { panic!("{case:?}") };
+    for number in 0..500 {
+        let id = format!("many-{number}@bundled");
+        let header = record::CaseHeader {
+            id: id.clone(),
+            ..*header.clone()
+        };
+        many.push(Event::Case(Box::new(header)));
+        many.push(Event::Verdict {
+            case: id,
+            check: "own-pid-namespace".into(),
+            verdict: record::Verdict::Fail {
+                want: "x".repeat(300),
+                got: "`|".repeat(300),
+                because: Some("y\n".repeat(3000)),
+            },
+            looks: 1,
+            known: None,
+            absent: false,
+        });
+    }
+    let text = render(Format::Markdown, &many, &Look::default()).unwrap();
+    assert!(text.len() < 65_536, "{}", text.len());
+    assert_eq!(
+        text.matches("more, for which there is no room here").count(),
+        2,
+        "{text}"
+    );
+    assert!(text.ends_with("</sub>\n"), "{text}");
+}
+
+#[test]
+fn annotations_stand_at_the_lines_of_the_checks() {
+    let text = render(Format::GithubAnnotations, &fixture(), &Look::default()).unwrap();
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with("::error ") || line.starts_with("::warning ")),
+        "{text}"
+    );
+    assert!(
+        text.contains("::error file=specs/pid.yaml,line=10,col=7,title=FAIL pid-isolation@bundled"),
+        "{text}"
+    );
+    compare("annotations.txt", &text);
+    let mut green = fixture();
+    green.retain(|event| match event {
+        Event::Verdict { verdict, known, .. } => matches!(verdict, record::Verdict::Pass { .. }) && known.is_none(),
+        Event::Case(header) => header.test == "memory-oom",
+        _ => true,
+    });
+    if let Some(Event::RunEnd { exit, .. }) = green.last_mut() {
+        *exit = 0;
+    }
+    assert_eq!(render(Format::GithubAnnotations, &green, &Look::default()).unwrap(), "");
+    // A run that ended badly is told, though no check was.
+    green.pop();
+    let told = render(Format::GithubAnnotations, &green, &Look::default()).unwrap();
+    assert_eq!(told, "::error title=plimsoll::run 0042 did not come to its end\n");
+}
+
+#[test]
+fn of_many_annotations_the_last_that_is_shown_counts_the_rest() {
+    let mut events = fixture();
+    let Some(Event::Case(header)) = events.iter().find(|event| matches!(event, Event::Case(_))).cloned() else {
+        panic!("no case");
+    };
+    for number in 0..20 {
+        let id = format!("many-{number}@bundled");
+        events.push(Event::Case(Box::new(record::CaseHeader { id, ..*header.clone() })));
+    }
+    let text = render(Format::GithubAnnotations, &events, &Look::default()).unwrap();
+    let errors: Vec<&str> = text.lines().filter(|line| line.starts_with("::error ")).collect();
+    assert_eq!(errors.len(), 10, "{text}");
+    // Two checks of each case have no verdict, and five are red in the fixture.
+    assert!(errors[9].contains("36 more"), "{text}");
+}
+
+#[test]
+fn sarif_has_failures_as_results_and_errors_as_notifications() {
+    let text = render(Format::Sarif, &fixture(), &Look::default()).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["version"], "2.1.0");
+    let run = &document["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    let results = run["results"].as_array().unwrap();
+    assert_eq!(results.len(), 4, "{text}");
+    for result in results {
+        let rule = &rules[usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
+        assert_eq!(rule["id"], result["ruleId"]);
+        assert_eq!(result["level"] == "error", result["kind"] == "fail");
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(
+            place["artifactLocation"]["uri"].as_str().unwrap().starts_with("specs/"),
+            "{result}"
+        );
+    }
+    assert_eq!(
+        results[0]["locations"][0]["physicalLocation"]["region"]["startLine"],
+        10
+    );
+    let invocation = &run["invocations"][0];
+    assert_eq!(
+        invocation["toolExecutionNotifications"].as_array().unwrap().len(),
+        2,
+        "{text}"
+    );
+    assert_eq!(invocation["executionSuccessful"], false);
+    compare("report.sarif", &text);
+}
+
+#[test]
+fn metrics_keep_to_the_exposition_format() {
+    let text = render(Format::Prometheus, &events("page.jsonl"), &Look::default()).unwrap();
+    let mut families: Vec<&str> = Vec::new();
+    let mut series = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(!families.contains(&name) && kind == "gauge", "{line}");
+            families.push(name);
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            value.parse::<f64>().unwrap();
+            // All samples of a family stand together, below its type.
+            assert_eq!(Some(&name.split('{').next().unwrap()), families.last(), "{line}");
+            assert!(series.insert(name), "twice: {line}");
+        }
+    }
+    assert!(text.ends_with('\n'));
+    compare("report.prom", &text);
+}
+
+#[test]
 fn a_skip_is_red_where_none_may_be() {
     let mut events = fixture();
     if let Event::Run { skip_budget, .. } = &mut events[0] {

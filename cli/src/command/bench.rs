@@ -11,6 +11,7 @@ use crate::{
     complaint::{self, counted},
     error::Error,
     progress::Progress,
+    report_file,
     streams::Streams,
 };
 
@@ -84,6 +85,8 @@ pub(super) fn bench(bench: &Bench, state: &Path, streams: &mut Streams) -> Resul
         ));
     }
     let record = run::here(&summary.dir.join("run.jsonl"));
-    run::report(&told, &bench.report, &bench.outputs, &record, streams)?;
-    Ok(summary.exit)
+    let form = &bench.report;
+    let written = report_file::write_all(&told, form, &record);
+    report_file::print(form.format.unwrap_or_default(), &told, form.verbose, &record, streams)?;
+    written.map(|()| summary.exit)
 }

@@ -11,7 +11,7 @@ use crate::{arguments::Judge, complaint::counted, error::Error, stored_run, stre
 pub(super) fn judge(judge: &Judge, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
     let stored = stored_run::read(&judge.run, state)?;
     let judged = again(&stored.events)?;
-    tell(&judged.events, &judge.report, Some(&stored.path), streams)?;
+    tell(&judged.events, &judge.report, &stored.path, streams)?;
     if judged.changed > 0 {
         streams.err(&format!(
             "{} differ from the verdicts in the record",

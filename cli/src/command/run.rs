@@ -13,17 +13,17 @@ use harness::{
     plan::{Breadth, Case, Sabotaging},
     prove::Store,
 };
-use record::{Event, Ledger, ProofScore, SkipBudget, Tally};
-use reports::{Look, render};
+use record::{CheckProof, Event, Ledger, ProofScore, SkipBudget, Standing, Tally};
 use statistics::chance::Chance;
 
-use super::{asked, offer, planned, subjects, tell};
+use super::{asked, offer, planned, subjects};
 use crate::{
-    arguments::{Driving, Output, ReportForm, Run, Selection},
+    arguments::{Driving, Run, Selection},
     complaint::counted,
     error::Error,
     past::Keeper,
     progress::Progress,
+    report_file,
     streams::Streams,
 };
 
@@ -37,37 +37,15 @@ pub(super) fn run(run: &Run, state: &Path, streams: &mut Streams) -> Result<u8, 
         events,
         record,
     } = &driven;
-    if run.report.format != reports::Format::Table {
+    let format = run.report.format.unwrap_or_default();
+    if format != reports::Format::Table {
         for limit in &summary.ending.overdrawn {
             streams.err(&format!("skip budget exceeded: {limit}"));
         }
     }
-    report(events, &run.report, &run.outputs, record, streams)?;
-    Ok(summary.exit)
-}
-
-/// Writes the reports that were asked for. One that cannot be written is told after the others are.
-pub(super) fn report(
-    events: &[Event],
-    form: &ReportForm,
-    outputs: &[Output],
-    record: &Path,
-    streams: &mut Streams,
-) -> Result<(), Error> {
-    let mut failed = None;
-    for output in outputs {
-        let look = Look {
-            passes: form.verbose,
-            record: Some(record.display().to_string()),
-            colour: false,
-        };
-        let written = render(output.format, events, &look)
-            .map_err(Error::from)
-            .and_then(|text| fs_err::write(&output.file, text).map_err(Error::Write));
-        failed = failed.or(written.err());
-    }
-    tell(events, form, Some(record), streams)?;
-    failed.map_or(Ok(()), Err)
+    let written = report_file::write_all(events, &run.report, record);
+    report_file::print(format, events, run.report.verbose, record, streams)?;
+    written.map(|()| summary.exit)
 }
 
 /// What was run.
@@ -148,10 +126,11 @@ pub(super) fn drive(
     let mut epilogue = |tally: &mut Tally| {
         let mut last = keeper.drift(&ledger.borrow());
         match proof(selection, &options, &names, state) {
-            Ok(score) => {
+            Ok((proofs, score)) => {
                 if driving.require_proof {
                     tally.unproven = score.unproven + score.unknown;
                 }
+                last.extend(proofs.into_iter().map(|proof| Event::Proof(Box::new(proof))));
                 last.push(Event::ProofScore(score));
             }
             Err(error) => {
@@ -202,14 +181,18 @@ pub(super) fn used_only(subjects: &mut Vec<harness::subject::Subject>, cases: &[
     subjects.retain(|subject| is_used(&subject.name) || std::mem::take(&mut for_host));
 }
 
-/// What is known of the checks' ability to fail, without running anything for it.
-fn proof(asked_for: &Selection, options: &Options, subjects: &[String], state: &Path) -> Result<ProofScore, Error> {
+/// What is known of the checks' ability to fail, without running anything for it. Checks of which nothing is known are
+/// counted and not listed.
+fn proof(
+    asked_for: &Selection,
+    options: &Options,
+    subjects: &[String],
+    state: &Path,
+) -> Result<(Vec<CheckProof>, ProofScore), Error> {
+    let mut score = ProofScore::default();
     if Store::is_empty(state) {
-        let checks = options.cases.iter().map(|case| case.header.checks.len() as u64).sum();
-        return Ok(ProofScore {
-            unknown: checks,
-            ..ProofScore::default()
-        });
+        score.unknown = options.cases.iter().map(|case| case.header.checks.len() as u64).sum();
+        return Ok((Vec::new(), score));
     }
     let store = Store::open(state, &options.own, &options.subjects)?;
     let selection = harness::plan::Selection {
@@ -217,7 +200,12 @@ fn proof(asked_for: &Selection, options: &Options, subjects: &[String], state: &
         ..asked(asked_for)
     };
     let plan = harness::plan::expand(&options.files, &selection, subjects, offer()).unwrap_or_default();
-    Ok(harness::prove::score(&plan.cases, &store))
+    let mut proofs = harness::prove::recall(&plan.cases, &store);
+    for proof in &proofs {
+        score.count(&proof.standing);
+    }
+    proofs.retain(|proof| !matches!(proof.standing, Standing::Unjudged { .. }));
+    Ok((proofs, score))
 }
 
 /// Removes what killed runs left: it must not be in the way. What cannot be removed now is tried again by the next.
