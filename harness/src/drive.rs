@@ -301,7 +301,7 @@ impl World<'_> {
 
     /// Removes what the case made in a cluster that lives on.
     fn lower(&mut self) {
-        let within = self.job.case.spec.timeouts.teardown.unwrap_or(patience::TEARDOWN).0;
+        let within = self.job.case.spec.teardown().0;
         let start = Instant::now();
         let left = self
             .cluster

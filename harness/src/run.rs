@@ -648,7 +648,7 @@ fn guarded(
         .options
         .timeout
         .unwrap_or_else(|| timeouts.test.unwrap_or(patience::CASE).0);
-    let teardown = timeouts.teardown.unwrap_or(patience::TEARDOWN).0;
+    let teardown = case.spec.teardown().0;
     let job = Job {
         // A runtime that refuses a hybrid host gets to see the version 1 part of it.
         hide_unified: std::iter::once(&subject)

@@ -115,7 +115,7 @@ pub struct Timeouts {
     /// Each command of the subject (10s unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<Span>,
-    /// All of `teardown` (10s unless told).
+    /// All of `teardown` (10s unless told, 60s in a cluster).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teardown: Option<Span>,
 }

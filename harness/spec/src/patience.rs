@@ -1,6 +1,6 @@
 //! More time for the same test, where a machine is slow.
 
-use crate::{Span, Test, Window};
+use crate::{Span, Target, Test, Window};
 
 /// Unless told, a whole case may take so long.
 pub const CASE: Span = Span(std::time::Duration::from_secs(60));
@@ -9,17 +9,28 @@ pub const CASE: Span = Span(std::time::Duration::from_secs(60));
 pub const COMMAND: Span = Span(std::time::Duration::from_secs(10));
 
 /// Unless told, removing what a case made may take so long.
-pub const TEARDOWN: Span = Span(std::time::Duration::from_secs(10));
+const TEARDOWN: Span = Span(std::time::Duration::from_secs(10));
+
+/// As [`TEARDOWN`], in a cluster: pods have 30 s to end unless they say otherwise (`terminationGracePeriodSeconds`).
+const TEARDOWN_CLUSTER: Span = Span(std::time::Duration::from_secs(60));
 
 impl Test {
+    /// How long removing what a case made may take.
+    pub fn teardown(&self) -> Span {
+        let is_for_cluster = self.targets.iter().any(|target| target.value == Target::Cluster);
+        let unless_told = if is_for_cluster { TEARDOWN_CLUSTER } else { TEARDOWN };
+        self.timeouts.teardown.unwrap_or(unless_told)
+    }
+
     /// Multiplies every bound of time: those of the test, and what `eventually` allows. What is sampled or must hold
     /// throughout (`consistently`) stays as long as it is.
     pub fn wait_longer(&mut self, times: u32) {
         let longer = |span: Span| Span(span.0.saturating_mul(times));
+        let teardown = self.teardown();
         let bounds = &mut self.timeouts;
         bounds.test = Some(longer(bounds.test.unwrap_or(CASE)));
         bounds.step = Some(longer(bounds.step.unwrap_or(COMMAND)));
-        bounds.teardown = Some(longer(bounds.teardown.unwrap_or(TEARDOWN)));
+        bounds.teardown = Some(longer(teardown));
         bounds.setup = bounds.setup.map(longer);
         let phases = [
             &mut self.setup,
