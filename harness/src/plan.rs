@@ -157,11 +157,7 @@ pub fn expand(
     subjects: &[String],
     offer: Offer<'_>,
 ) -> Result<Plan, Vec<Fault>> {
-    let mut faults: Vec<Fault> = files
-        .iter()
-        .flat_map(|file| file.loaded.faults.iter().cloned())
-        .collect();
-    faults.extend(repeated_names(files));
+    let mut faults = faults_of(files);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -253,7 +249,13 @@ pub(crate) fn seats<'s>(test: &Test, subjects: &'s [String], offered: &[Target])
     }
 }
 
-pub(crate) fn repeated_names(files: &[SpecFile]) -> Vec<Fault> {
+/// What is wrong in the files, each by itself and beside the others.
+fn faults_of(files: &[SpecFile]) -> Vec<Fault> {
+    let own = files.iter().flat_map(|file| file.loaded.faults.iter().cloned());
+    own.chain(repeated_names(files)).collect()
+}
+
+fn repeated_names(files: &[SpecFile]) -> Vec<Fault> {
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     let mut faults = Vec::new();
     for file in files {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use spec::benchmark::{Delay, Load};
 use spec::{Benchmark, Fault, Kind, LoadedDocument};
 
-use super::{Case, KUBE, Offer, Plan, Sabotaging, Selection, SpecFile, Under, case, repeated_names, seats};
+use super::{Case, KUBE, Offer, Plan, Sabotaging, Selection, SpecFile, Under, case, faults_of, seats};
 
 /// What is measured in a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,11 +39,7 @@ pub fn benchmarks(
     subjects: &[String],
     offer: Offer<'_>,
 ) -> Result<Plan, Vec<Fault>> {
-    let mut faults: Vec<Fault> = files
-        .iter()
-        .flat_map(|file| file.loaded.faults.iter().cloned())
-        .collect();
-    faults.extend(repeated_names(files));
+    let mut faults = faults_of(files);
     let mut plan = Plan::default();
     for file in files {
         for document in of_kind(file, Kind::Benchmark) {
