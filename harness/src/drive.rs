@@ -471,6 +471,7 @@ impl World<'_> {
         let start = Instant::now();
         let mut n = 0;
         let mut unchanged = Unchanged::default();
+        // In the record's milliseconds, by which the window is judged.
         let mut first_seen = None;
         let after = match self.job.case.header.target.as_str() {
             "cluster" => SETTLED_CLUSTER,
@@ -488,17 +489,18 @@ impl World<'_> {
             let seen = self.look(step.action.as_ref(), &step.expect);
             let holds = judge::step_holds(step, &seen);
             let settled = self.job.case.header.broken_on_purpose() && unchanged.settled(&seen, after);
+            let seen_at = self.now();
             let event = Event::Look {
                 case: self.id(),
                 phase: phase.into(),
                 index,
                 n,
-                t: self.now(),
+                t: seen_at,
                 seen,
             };
             (self.emit)(event);
             n += 1;
-            let since_first = first_seen.get_or_insert_with(Instant::now).elapsed();
+            let covered = seen_at - *first_seen.get_or_insert(seen_at);
             match step.window {
                 Window::Once => return holds,
                 Window::Eventually { within, .. } => {
@@ -508,7 +510,7 @@ impl World<'_> {
                 }
                 Window::Consistently { lasting, .. } => {
                     // On a busy machine one look may take as long as the window, and is not a look through it.
-                    if !holds || (start.elapsed() >= lasting.0 && since_first >= lasting.0 / 2) {
+                    if !holds || (start.elapsed() >= lasting.0 && judge::fold::covers(covered, lasting)) {
                         return holds;
                     }
                 }

@@ -451,13 +451,12 @@ fn judge_looks(
             if let Some(broken) = record.broken {
                 return broken.verdict();
             }
-            // Milliseconds from first to last look. Whoever looked through less than half of the window did not look
-            // through the window, unless a look of another check ended it.
+            // Unless a look of another check ended it.
             let ended_early = open
                 .iter()
                 .any(|check| !matches!(in_look(check, last), Verdict::Pass { .. }));
             let covered = last.at - looks[0].at;
-            if !ended_early && covered < lasting.0.as_secs_f64() * 1000.0 / 2.0 {
+            if !ended_early && !covers(covered, lasting) {
                 return Verdict::Error {
                     message: format!(
                         "{} looks cover only {covered:.0}ms of the window of {lasting}",
@@ -471,6 +470,12 @@ fn judge_looks(
             )
         }
     }
+}
+
+/// Whether looks that lie `covered` milliseconds apart, the first and the last, looked through a window: less than half
+/// of it is not through it.
+pub(crate) fn covers(covered: f64, window: spec::Span) -> bool {
+    covered >= window.0.as_secs_f64() * 1000.0 / 2.0
 }
 
 /// Whether the look saw something of a check that can be compared with what is wanted.
