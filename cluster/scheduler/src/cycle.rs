@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::id::{ClassId, NodeId, PodId, TallyId};
 use crate::memory::Memory;
-use crate::message::{NO_NODES, Tried, refused_beforehand};
+use crate::message::{NO_NODES, refused_beforehand};
 use crate::plugin::{BEST, Look, Plugin, PluginId, PluginSet, PreFilter, Reason, Rules};
 use crate::random::Random;
+use crate::refused::{Refused, Searched};
 use crate::shape::Shape;
 use crate::snapshot::Snapshot;
 use crate::words::Word;
@@ -39,7 +40,7 @@ pub(crate) enum Scope {
 /// Why a pod fits nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct Refusal {
-    pub(crate) nodes: Vec<(NodeId, Reason)>,
+    pub(crate) nodes: Refused,
     /// Plugins that must be content before it is tried again.
     pub(crate) by: PluginSet,
     /// What was said before nodes were looked at.
@@ -152,9 +153,8 @@ impl Refusal {
         if let Some(text) = &self.beforehand {
             return refused_beforehand(all, text);
         }
-        let tried = Tried::new(self.nodes.iter().map(|(_, reason)| *reason));
         let elsewhere = self.elsewhere.as_deref();
-        let tried = tried.and(
+        let tried = self.nodes.tried().and(
             elsewhere.map_or(0, |_| all - self.nodes.len()),
             elsewhere.unwrap_or_default(),
         );
@@ -193,7 +193,7 @@ impl Cycle {
         subject: &Subject<'_>,
         scope: Scope,
         random: &mut Random,
-    ) -> Result<NodeId, Refusal> {
+    ) -> Result<NodeId, Box<Refusal>> {
         let mut refusal = Refusal::default();
         self.fit.clear();
         let nominated = subject.nominated(snapshot);
@@ -204,29 +204,30 @@ impl Cycle {
             Scope::Refused(text, plugin) => {
                 refusal.beforehand = Some(text);
                 refusal.by = refusal.by.with(plugin);
-                return Err(refusal);
+                return Err(Box::new(refusal));
             }
             Scope::Only(nodes, plugin) => {
                 let text = format!("node(s) didn't satisfy plugin(s) [{}]", plugin.plugin().name());
                 refusal.elsewhere = Some(text);
                 refusal.by = refusal.by.with(plugin);
-                self.search(snapshot, subject, &nodes, &mut refusal);
+                refusal.nodes = self.search(snapshot, subject, &nodes, None);
             }
             Scope::All => {
                 let order = snapshot.take_order();
-                self.search(snapshot, subject, &order, &mut refusal);
+                let generation = snapshot.order_generation();
+                refusal.nodes = self.search(snapshot, subject, &order, Some(generation));
                 snapshot.give_order(order);
             }
         }
-        for (_, reason) in &refusal.nodes {
-            refusal.by = refusal.by.with(reason.plugin);
+        for plugin in refusal.nodes.plugins() {
+            refusal.by = refusal.by.with(plugin);
         }
         match self.fit.len() {
             0 if snapshot.size() == 0 => {
                 refusal.by = PluginSet::ALL;
-                Err(refusal)
+                Err(Box::new(refusal))
             }
-            0 => Err(refusal),
+            0 => Err(Box::new(refusal)),
             1 => Ok(self.fit[0]),
             _ => {
                 self.score(snapshot, subject);
@@ -235,30 +236,54 @@ impl Cycle {
         }
     }
 
-    fn search(&mut self, snapshot: &mut Snapshot, subject: &Subject<'_>, nodes: &[NodeId], refusal: &mut Refusal) {
+    /// Finds fit nodes; of the others it tells only if there is none. `order` says which order of all nodes it is.
+    fn search(
+        &mut self,
+        snapshot: &mut Snapshot,
+        subject: &Subject<'_>,
+        nodes: &[NodeId],
+        order: Option<u64>,
+    ) -> Refused {
         let wanted = enough(nodes.len(), subject.rules.percentage);
         let start = if nodes.is_empty() { 0 } else { self.start % nodes.len() };
         let around = nodes[start..].iter().chain(&nodes[..start]);
         let own = subject.nominated(snapshot);
         let remembers = self.memory.open(snapshot, subject);
+        let searched = order.filter(|_| remembers && own.is_none()).map(|order| Searched {
+            order,
+            start,
+            change: snapshot.last_change(),
+        });
+        if let Some(searched) = searched
+            && let Some(refused) = self.memory.refused(snapshot, subject, searched)
+        {
+            self.start = start + refused.len();
+            return refused;
+        }
+        let mut refused = Vec::new();
         for node in around {
             let find = |snapshot: &mut Snapshot| verdict(snapshot, subject, *node);
-            let refused = if remembers && Some(*node) != own {
+            let verdict = if remembers && Some(*node) != own {
                 self.memory.verdict(snapshot, *node, find)
             } else {
                 find(snapshot)
             };
-            match refused {
+            match verdict {
                 None => {
                     self.fit.push(*node);
                     if self.fit.len() == wanted {
                         break;
                     }
                 }
-                Some(reason) => refusal.nodes.push((*node, reason)),
+                Some(reason) => refused.push((*node, reason)),
             }
         }
-        self.start = start + self.fit.len() + refusal.nodes.len();
+        self.start = start + self.fit.len() + refused.len();
+        if self.fit.is_empty() {
+            Refused::new(refused, searched)
+        } else {
+            Refused::default()
+        }
     }
 
     fn score(&mut self, snapshot: &Snapshot, subject: &Subject<'_>) {

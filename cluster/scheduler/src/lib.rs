@@ -23,6 +23,7 @@ mod plugin;
 mod pod;
 mod queue;
 mod random;
+mod refused;
 mod resources;
 mod selector;
 mod shape;

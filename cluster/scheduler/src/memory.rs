@@ -5,9 +5,10 @@
 
 use std::collections::VecDeque;
 
-use crate::cycle::Subject;
+use crate::cycle::{Subject, verdict};
 use crate::id::{ClassId, NodeId};
 use crate::plugin::{Cost, Reason};
+use crate::refused::{Refused, Searched};
 use crate::snapshot::Snapshot;
 
 /// So many classes are remembered.
@@ -27,6 +28,8 @@ struct OfClass {
     class: ClassId,
     verdicts: Vec<Option<Known<Option<Reason>>>>,
     costs: Vec<Option<Known<Result<Cost, Reason>>>>,
+    /// What the last search through all nodes found, if it found none fit.
+    refused: Option<Refused>,
 }
 
 /// What is remembered.
@@ -69,6 +72,7 @@ impl Memory {
                     class: subject.class,
                     verdicts: Vec::new(),
                     costs: Vec::new(),
+                    refused: None,
                 }
             }
         };
@@ -88,6 +92,33 @@ impl Memory {
         match self.classes.back_mut() {
             Some(class) => recall(&mut class.verdicts[node.at()], snapshot, node, find),
             None => find(snapshot),
+        }
+    }
+
+    /// What a search like the last one would find if it finds none fit: only the nodes that changed since are looked at.
+    pub(crate) fn refused(&mut self, snapshot: &mut Snapshot, subject: &Subject<'_>, now: Searched) -> Option<Refused> {
+        let class = self.classes.back_mut()?;
+        let mut refused = class.refused.take()?;
+        let then = refused.searched.replace(now)?;
+        if (then.order, then.start) != (now.order, now.start) {
+            return None;
+        }
+        let changed = snapshot.touched_since(then.change)?.to_vec();
+        for node in changed {
+            let find = |snapshot: &mut Snapshot| verdict(snapshot, subject, node);
+            let reason = recall(&mut class.verdicts[node.at()], snapshot, node, find)?;
+            let place = snapshot.place_in_order(node) + refused.len() - now.start;
+            refused.change(place % refused.len(), reason);
+        }
+        Some(refused)
+    }
+
+    /// Keeps what a search found for the class that this was opened for, if it may be remembered.
+    pub(crate) fn keep(&mut self, refused: Refused) {
+        if let Some(class) = self.classes.back_mut()
+            && refused.searched.is_some()
+        {
+            class.refused = Some(refused);
         }
     }
 

@@ -17,24 +17,11 @@ pub(crate) struct Tried {
 }
 
 impl Tried {
-    pub(crate) fn new(reasons: impl Iterator<Item = Reason>) -> Self {
-        let mut tried = Self::default();
-        // Most nodes have the reason of their neighbour: count these without looking the reason up.
-        let mut run: Option<(Reason, usize)> = None;
-        for reason in reasons {
-            match &mut run {
-                Some((same, count)) if *same == reason => *count += 1,
-                _ => {
-                    if let Some((other, count)) = run.replace((reason, 1)) {
-                        *tried.by_reason.entry(other).or_default() += count;
-                    }
-                }
-            }
+    pub(crate) fn of(by_reason: &HashMap<Reason, usize>) -> Self {
+        Self {
+            by_reason: by_reason.clone(),
+            by_text: BTreeMap::new(),
         }
-        if let Some((other, count)) = run {
-            *tried.by_reason.entry(other).or_default() += count;
-        }
-        tried
     }
 
     /// Nodes that no plugin was asked about.

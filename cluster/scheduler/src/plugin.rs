@@ -92,7 +92,7 @@ pub(crate) struct Reason {
 }
 
 impl Reason {
-    const fn new(plugin: PluginId, preemptible: bool) -> Self {
+    pub(crate) const fn new(plugin: PluginId, preemptible: bool) -> Self {
         Self {
             plugin,
             preemptible,

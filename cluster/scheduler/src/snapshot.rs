@@ -67,6 +67,9 @@ pub(crate) struct Snapshot {
     /// Of each node, a number that is another one after each change of it or of the pods on it.
     pub(crate) changes: Vec<u64>,
     last_change: u64,
+    /// The nodes of the last changes; of those after `touched_from`.
+    touched: Vec<NodeId>,
+    touched_from: u64,
     /// Grows when classes get other names.
     pub(crate) rebuilds: u64,
     free_nodes: Vec<NodeId>,
@@ -74,6 +77,10 @@ pub(crate) struct Snapshot {
     /// Nodes in the order they are looked at: zones take turns.
     order: Vec<NodeId>,
     order_is_stale: bool,
+    /// Grows with each new order.
+    order_generation: u64,
+    /// Of each node, its place in the order.
+    places: Vec<usize>,
     pods: Vec<Option<Pod>>,
     free_pods: Vec<PodId>,
     /// Pods on nodes that are not known (yet, or any more).
@@ -108,11 +115,15 @@ impl Snapshot {
             rooms: Vec::new(),
             changes: Vec::new(),
             last_change: 0,
+            touched: Vec::new(),
+            touched_from: 0,
             rebuilds: 0,
             free_nodes: Vec::new(),
             node_by_name: HashMap::new(),
             order: Vec::new(),
             order_is_stale: false,
+            order_generation: 0,
+            places: Vec::new(),
             pods: Vec::new(),
             free_pods: Vec::new(),
             homeless: HashMap::new(),

@@ -39,7 +39,9 @@ impl Engine {
             Err(refusal) => {
                 let memory = &mut self.cycle.memory;
                 let preemption = preempt(&mut self.snapshot, &subject, &refusal, memory, &mut self.random);
-                self.refuse(id, &shape, &refusal, preemption, now)
+                let outcome = self.refuse(id, &shape, &refusal, preemption, now);
+                self.cycle.memory.keep(refusal.nodes);
+                outcome
             }
         };
         Some(Decision { pod: key, outcome })

@@ -6,8 +6,8 @@ use super::{Plugin, PluginId, Reason};
 use crate::cycle::{Refusal, Subject, verdict};
 use crate::id::{ClassId, NodeId, PodId};
 use crate::memory::Memory;
-use crate::message::Tried;
 use crate::random::Random;
+use crate::refused::Refused;
 use crate::shape::Shape;
 use crate::snapshot::Snapshot;
 use crate::words::Words;
@@ -76,22 +76,18 @@ pub(crate) fn preempt(
     if waits_for_victims(snapshot, subject, refusal) {
         return Preemption::NotTried(Some("not eligible due to a terminating pod on the nominated node."));
     }
-    let hopeful = refusal.nodes.iter().filter(|(_, reason)| reason.preemptible);
-    let hopeful: Vec<NodeId> = hopeful.map(|(node, _)| *node).collect();
-    let wanted = (hopeful.len() * LEAST_PERCENT / 100)
-        .max(LEAST_NODES)
-        .min(hopeful.len());
-    let offset = random.below(hopeful.len());
-    let mut reasons: Vec<Reason> = Vec::new();
+    let hopeful = refusal.nodes.preemptible();
+    let wanted = (hopeful * LEAST_PERCENT / 100).max(LEAST_NODES).min(hopeful);
+    let offset = random.below(hopeful);
+    let mut refused: Vec<(NodeId, Reason)> = Vec::new();
     let mut best: Option<(Cost, NodeId)> = None;
     let (mut found, mut harmless) = (0, 0);
-    let around = hopeful[offset..].iter().chain(&hopeful[..offset]);
     let own = subject.nominated(snapshot);
     let remembers = memory.open(snapshot, subject);
-    for node in around {
-        let find = |snapshot: &mut Snapshot| dry_run(snapshot, subject, *node).map(|candidate| candidate.cost);
-        let cost = if remembers && Some(*node) != own {
-            memory.cost(snapshot, *node, find)
+    for node in refusal.nodes.preemptible_from(offset) {
+        let find = |snapshot: &mut Snapshot| dry_run(snapshot, subject, node).map(|candidate| candidate.cost);
+        let cost = if remembers && Some(node) != own {
+            memory.cost(snapshot, node, find)
         } else {
             find(snapshot)
         };
@@ -100,21 +96,22 @@ pub(crate) fn preempt(
                 found += 1;
                 harmless += usize::from(cost.broken_budgets == 0);
                 if best.is_none_or(|(least, _)| cost < least) {
-                    best = Some((cost, *node));
+                    best = Some((cost, node));
                 }
                 if found >= wanted && harmless > 0 {
                     break;
                 }
             }
-            Err(reason) => reasons.push(reason),
+            Err(reason) => refused.push((node, reason)),
         }
     }
     let chosen = best.and_then(|(_, node)| Some((node, dry_run(snapshot, subject, node).ok()?)));
     match chosen {
         Some((node, Candidate { victims, .. })) => Preemption::Victims { node, victims },
         None => {
-            let untried = snapshot.size() - reasons.len();
-            let tried = Tried::new(reasons.into_iter()).and(untried, "Preemption is not helpful for scheduling");
+            let untried = snapshot.size() - refused.len();
+            let refused = Refused::new(refused, None);
+            let tried = refused.tried().and(untried, "Preemption is not helpful for scheduling");
             Preemption::Futile(tried.message(snapshot.size(), subject.shape, &snapshot.words))
         }
     }
@@ -124,8 +121,7 @@ pub(crate) fn preempt(
 fn waits_for_victims(snapshot: &Snapshot, subject: &Subject<'_>, refusal: &Refusal) -> bool {
     let nominated = subject.pod.and_then(|pod| snapshot.pod(pod)?.nominated);
     let Some(node) = nominated else { return false };
-    let refused = refusal.nodes.iter().find(|(refused, _)| *refused == node);
-    if refused.is_some_and(|(_, reason)| !reason.preemptible) {
+    if refusal.nodes.reason(node).is_some_and(|reason| !reason.preemptible) {
         return false;
     }
     let mut pods = snapshot.nodes[node.at()]

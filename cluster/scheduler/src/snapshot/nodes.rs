@@ -22,6 +22,24 @@ impl Snapshot {
     pub(crate) fn touch(&mut self, node: NodeId) {
         self.last_change += 1;
         self.changes[node.at()] = self.last_change;
+        // More than all nodes are looked at anew instead.
+        let most = 2 * self.nodes.len();
+        if self.touched.len() >= most {
+            let forgotten = self.touched.len() - most / 2;
+            self.touched.drain(..forgotten);
+            self.touched_from += forgotten as u64;
+        }
+        self.touched.push(node);
+    }
+
+    pub(crate) fn last_change(&self) -> u64 {
+        self.last_change
+    }
+
+    /// The nodes that changed after a change, each as often as it did; none if that is not known any more.
+    pub(crate) fn touched_since(&self, change: u64) -> Option<&[NodeId]> {
+        let known = change.checked_sub(self.touched_from)?;
+        self.touched.get(usize::try_from(known).ok()?..)
     }
 
     /// How many nodes there are.
@@ -144,8 +162,22 @@ impl Snapshot {
             for turn in 0..longest {
                 self.order.extend(zones.iter().filter_map(|(_, nodes)| nodes.get(turn)));
             }
+            self.order_generation += 1;
+            self.places.resize(self.nodes.len(), 0);
+            for (place, node) in self.order.iter().enumerate() {
+                self.places[node.at()] = place;
+            }
         }
         std::mem::take(&mut self.order)
+    }
+
+    /// Which order it is that was last taken.
+    pub(crate) fn order_generation(&self) -> u64 {
+        self.order_generation
+    }
+
+    pub(crate) fn place_in_order(&self, node: NodeId) -> usize {
+        self.places[node.at()]
     }
 
     pub(crate) fn give_order(&mut self, order: Vec<NodeId>) {
