@@ -67,6 +67,8 @@ pub struct World<'w> {
     questions: u64,
     /// Time that passed in waits which the spec asks for, and in commands of the subject.
     pub waited: Duration,
+    /// What could not be removed.
+    leftovers: Vec<String>,
     emit: &'w mut dyn FnMut(Event),
     /// The evidence of a failure was taken: the first failure is the one that it is of.
     taken: bool,
@@ -152,14 +154,15 @@ enum Stuck {
     Host(String),
 }
 
-/// Runs the case. Answers how much of the time passed in waits that the spec asks for and in commands of the subject.
-pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
+/// Runs the case. Answers how much of the time passed in waits that the spec asks for and in commands of the subject, and
+/// what could not be removed from a cluster that others use, too.
+pub fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> (Duration, Vec<String>) {
     if job.case.measured.is_some() {
-        return benchmark::run(job, home, emit);
+        return (benchmark::run(job, home, emit), Vec::new());
     }
     let mut world = World::new(job, home, &PathBuf::from(format!("{HOME}/state")), emit);
     world.case();
-    world.waited
+    (world.waited, world.leftovers)
 }
 
 /// Bound of each command of the subject.
@@ -185,6 +188,7 @@ impl<'w> World<'w> {
             each: None,
             questions: 0,
             waited: Duration::ZERO,
+            leftovers: Vec::new(),
             emit,
             taken: false,
         }
@@ -303,20 +307,10 @@ impl World<'_> {
     fn lower(&mut self) {
         let within = self.job.case.spec.teardown().0;
         let start = Instant::now();
-        let left = self
-            .cluster
-            .as_mut()
-            .map(|cluster| cluster.clean(within))
-            .unwrap_or_default();
-        self.waited += start.elapsed();
-        if !left.is_empty() {
-            let event = Event::Evidence {
-                case: self.id(),
-                name: "leftover".into(),
-                text: left.join("\n"),
-            };
-            (self.emit)(event);
+        if let Some(cluster) = self.cluster.as_mut() {
+            self.leftovers.extend(cluster.clean(within));
         }
+        self.waited += start.elapsed();
     }
 
     /// What the saboteur says that it changed.

@@ -184,7 +184,7 @@ fn elsewhere(job: &Job) -> Ended {
 fn drive_case(job: &Job, home: &Home) {
     let start = Instant::now();
     let mut emit = |event| write_line(&Line::Event(Box::new(event)));
-    let waited = drive::run(job, home, &mut emit);
+    let (waited, leftovers) = drive::run(job, home, &mut emit);
     // The kernel ends this namespace only after everything in it, and what is frozen does not die.
     for hierarchy in &home.cgroups {
         cgroup::thaw(&hierarchy.mount);
@@ -192,6 +192,7 @@ fn drive_case(job: &Job, home: &Home) {
     write_line(&Line::Done {
         took: start.elapsed(),
         waited,
+        leftovers,
     });
 }
 

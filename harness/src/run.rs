@@ -538,14 +538,21 @@ fn work(
                         tell(&event);
                         events.push(*event);
                     }
-                    Line::Done { took: t, waited: w } => (took, waited) = (Some(t), w),
+                    Line::Done {
+                        took: t,
+                        waited: w,
+                        leftovers: left,
+                    } => {
+                        (took, waited) = (Some(t), w);
+                        leftovers = left;
+                    }
                     Line::Failed { message } => fault = Some(message),
                     Line::Closed {
                         reason,
                         leftovers: left,
                     } => {
                         fault = fault.or(reason);
-                        leftovers = left;
+                        leftovers.extend(left);
                         closed = true;
                         break;
                     }

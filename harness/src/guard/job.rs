@@ -58,6 +58,8 @@ pub enum Line {
         took: Duration,
         /// Of that, waits that the spec asks for and commands of the subject.
         waited: Duration,
+        /// What could not be removed from a cluster that others use, too.
+        leftovers: Vec<String>,
     },
     /// The case could not begin.
     Failed {
