@@ -719,6 +719,44 @@ fn the_same_specs_judge_a_cluster_behind_a_kubeconfig() {
 }
 
 #[test]
+fn what_cannot_be_removed_from_a_cluster_fails_the_run() {
+    let Some(cluster) = Cluster::up(&["--nodes", "0", "--simulated", "1"]) else {
+        return;
+    };
+    let spec = r#"
+apiVersion: plimsoll.dev/v1
+kind: Test
+metadata: {name: held}
+spec:
+  description: Something that nobody takes the finalizer from.
+  targets: [cluster]
+  timeouts: {teardown: 1s}
+  workloads:
+    held: {object: {apiVersion: v1, kind: ConfigMap, metadata: {name: held, finalizers: [example.com/held]}, data: {a: b}}}
+  steps:
+  - start: [held]
+    expect:
+    - {id: is-there, on: held, object: {data.a: b}}
+"#;
+    fs::write(cluster.dir.path().join("held.yaml"), spec).unwrap();
+    let ran = run_on(&cluster, "held.yaml").output().unwrap();
+    assert!(told(&ran).contains("1 passed"), "{}", told(&ran));
+    assert!(
+        told(&ran).contains("left behind by held@kube: namespace"),
+        "{}",
+        told(&ran)
+    );
+    assert_eq!(ran.status.code(), Some(3), "{}", told(&ran));
+    let left = namespaces(&cluster);
+    let client = kubernetes::Client::open(&cluster.kubeconfig(), None, Duration::from_secs(10)).unwrap();
+    let object = format!("/api/v1/namespaces/{}/configmaps/held", left[0]);
+    let free = serde_json::json!({"metadata": {"finalizers": null}});
+    client.patch(&object, &kubernetes::Patch::Merge(&free)).unwrap();
+    gc(&cluster);
+    assert_eq!(namespaces(&cluster), Vec::<String>::new());
+}
+
+#[test]
 fn what_a_killed_run_left_in_a_cluster_is_collected() {
     let Some(cluster) = Cluster::up(&["--nodes", "1"]) else {
         return;

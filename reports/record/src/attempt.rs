@@ -96,6 +96,7 @@ impl CaseHeader {
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
     cases: Vec<LedgerCase>,
+    leftovers: u64,
 }
 
 /// A case of a run.
@@ -170,9 +171,12 @@ impl Ledger {
                     case.enter(check, verdict, known.as_ref());
                 }
             }
-            Event::CaseEnd { case, took, .. } => {
+            Event::CaseEnd {
+                case, took, leftovers, ..
+            } => {
                 if let Some(case) = self.case(case) {
                     case.took = Some(*took);
+                    self.leftovers += leftovers.len() as u64;
                 }
             }
             _ => {}
@@ -226,6 +230,7 @@ impl Ledger {
             tally: self.tally(),
             overdrawn: self.account(budget).overdrawn(),
             unproven: 0,
+            leftovers: self.leftovers,
         }
     }
 
@@ -390,6 +395,17 @@ mod tests {
             };
             assert_eq!((tally, ending.exit_code()), (wanted, exit));
         }
+    }
+
+    #[test]
+    fn what_is_left_behind_fails_a_run_in_which_all_passed() {
+        let mut events = attempt(1, false, ["pass", "pass"]);
+        let budget = SkipBudget::default();
+        assert_eq!(Ledger::of(&events).ending(&budget).exit_code(), 0);
+        if let Some(Event::CaseEnd { leftovers, .. }) = events.last_mut() {
+            leftovers.push("namespace plimsoll-1".into());
+        }
+        assert_eq!(Ledger::of(&events).ending(&budget).exit_code(), 3);
     }
 
     #[test]

@@ -181,17 +181,19 @@ pub struct Ending {
     pub overdrawn: Vec<Overdrawn>,
     /// Checks without proof where proof is required.
     pub unproven: u64,
+    /// How much could not be removed.
+    pub leftovers: u64,
 }
 
 impl Ending {
     /// The exit code (design: verdicts and exit codes). 2 is told by other means, and so is a run that was cut short.
     ///
-    /// 0 all passed · 1 a check failed, was flaky, or passed against its known failure · 3 not measured · 4 nothing ran or
+    /// 0 all passed · 1 a check failed, was flaky, or passed against its known failure · 3 not measured, or left behind · 4 nothing ran or
     /// everything was skipped · 5 inconclusive · 6 more was skipped than may be · 7 unproven where proof is required. Of 3, 1, 7, 5, 6
     /// and 4 the first wins.
     pub fn exit_code(&self) -> u8 {
         let tally = &self.tally;
-        if tally.error > 0 {
+        if tally.error + self.leftovers > 0 {
             3
         } else if tally.fail + tally.unexpected + tally.flaky > 0 {
             1
@@ -348,9 +350,12 @@ mod tests {
             },
             overdrawn,
             unproven: 1,
+            leftovers: 1,
         };
         let mut codes = vec![ending.exit_code()];
         ending.tally.error = 0;
+        codes.push(ending.exit_code());
+        ending.leftovers = 0;
         codes.push(ending.exit_code());
         ending.tally.fail = 0;
         codes.push(ending.exit_code());
@@ -364,6 +369,6 @@ mod tests {
         codes.push(ending.exit_code());
         ending.tally.pass = 1;
         codes.push(ending.exit_code());
-        assert_eq!(codes, [3, 1, 1, 7, 5, 6, 4, 0]);
+        assert_eq!(codes, [3, 3, 1, 1, 7, 5, 6, 4, 0]);
     }
 }
