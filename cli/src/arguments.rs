@@ -15,8 +15,8 @@ use reports::{CompareFormat, Format};
 /// A declarative testing and benchmarking harness for container stacks.
 ///
 /// Exit codes: 0 all passed; 1 a check failed, was flaky, or passed against its known failure; 2 bad spec or usage; 3 harness
-/// or host error; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive; 6 more was skipped than may be;
-/// 7 unproven where a proof is required. If several apply, the first of 2, 3, 1, 7, 5, 6, 4 wins.
+/// or host error, or something left behind; 4 nothing selected, nothing ran, or everything was skipped; 5 inconclusive; 6 more
+/// was skipped than may be; 7 unproven where a proof is required. If several apply, the first of 2, 3, 1, 7, 5, 6, 4 wins.
 #[derive(Debug, Parser)]
 #[command(name = "plimsoll", version, propagate_version = true)]
 pub(crate) struct Arguments {
