@@ -9,8 +9,10 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use harness::plan::LabelSelector;
+use harness::plan::benchmark::gate::Budget;
 use record::SkipLimit;
 use reports::{CompareFormat, Format};
+use spec::quantity::Percent;
 
 /// A declarative testing and benchmarking harness for container stacks.
 ///
@@ -145,9 +147,23 @@ pub(crate) struct Run {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Compare with the samples in this file, in place of the baselines that the specs name.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) baseline: Option<PathBuf>,
+    /// Compare with these samples, in place of the baselines that the specs name: a file that `--save-baseline` wrote, a
+    /// recorded run (id, path of its `run.jsonl` or directory, or `last`), or a git revision, of which the specs' own files
+    /// are taken.
+    #[arg(long, value_name = "FILE|RUN|REV")]
+    pub(crate) baseline: Option<String>,
+    /// Compare with this, in turns: an older plimsoll or any OCI runtime by its path, `bundled`, or `oci:ARGV…`. Each measure of
+    /// each subject passes, is called regressed (a failed check), or stays inconclusive, with the smallest slowdown that
+    /// would have been seen. Beside them the reference is measured against itself, and with a slowdown that is planted.
+    /// Thresholds of regressions are left out then.
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["baseline", "sabotage"])]
+    pub(crate) against: Option<String>,
+    /// The slowdown that `--against` tolerates; one that is tolerated is never reported.
+    #[arg(long, value_name = "PERCENT", default_value = "2%", value_parser = tolerance)]
+    pub(crate) tolerate: Percent,
+    /// How long `--against` may sample a benchmark before it is inconclusive: `60s`, `5m`, or `400rounds`.
+    #[arg(long, value_name = "BUDGET", default_value = "60s", value_parser = budget)]
+    pub(crate) budget: Budget,
     /// Write the samples to this file, for `--baseline` or a spec's `baseline.file`.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_baseline: Option<PathBuf>,
@@ -310,6 +326,27 @@ fn output(text: &str) -> Result<Output, String> {
             .map_err(|error: reports::UnknownFormat| error.to_string())?,
         file: file.into(),
     })
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let budget = text
+        .parse::<Budget>()
+        .map_err(|error| format!("{error}, or `400rounds`"))?;
+    if budget.most().is_zero() || budget.most() > Duration::from_secs(6 * 3600) {
+        return Err(format!("`{text}` is not more than nothing and at most six hours"));
+    }
+    Ok(budget)
+}
+
+fn tolerance(text: &str) -> Result<Percent, String> {
+    let percent: Percent = text
+        .parse()
+        .map_err(|error: spec::quantity::ParseQuantity| error.to_string())?;
+    if (0.1..=1000.0).contains(&percent.0) {
+        Ok(percent)
+    } else {
+        Err(format!("`{text}` is not 0.1% to 1000%"))
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, spec::quantity::ParseQuantity> {

@@ -8,6 +8,7 @@ mod completions;
 mod diff;
 mod explain;
 mod gc;
+mod given;
 mod history;
 mod judge;
 mod man;
@@ -92,6 +93,7 @@ fn asked(selection: &Selection) -> harness::plan::Selection {
             Some(id) => harness::plan::Sabotaging::Only(id.clone()),
             None => harness::plan::Sabotaging::None,
         },
+        against: None,
     }
 }
 

@@ -14,6 +14,20 @@ pub(crate) enum Error {
     /// A baseline cannot be used.
     #[error(transparent)]
     Baseline(#[from] harness::baseline::Error),
+    /// What is to be compared with is nothing that is known.
+    #[error(
+        "`{given}` is no baseline: neither a file, nor a run in `{state}`, nor a git revision here",
+        state = state.display()
+    )]
+    NoBaseline {
+        /// As it was given.
+        given: String,
+        /// Where runs are kept.
+        state: PathBuf,
+    },
+    /// A run measured nothing.
+    #[error("run `{0}` has no samples of a benchmark to compare with")]
+    NoSamples(String),
     /// There is no chance to draw from.
     #[error("failed to draw a seed")]
     Seed(#[source] io::Error),
@@ -104,8 +118,11 @@ impl Error {
             | Self::Baseline(
                 harness::baseline::Error::Read { .. }
                 | harness::baseline::Error::Parse { .. }
-                | harness::baseline::Error::Newer { .. },
+                | harness::baseline::Error::Newer { .. }
+                | harness::baseline::Error::Revision { .. },
             )
+            | Self::NoBaseline { .. }
+            | Self::NoSamples(_)
             | Self::NoSuchWorkload(_)
             | Self::NoSuchCommand(_) => 2,
             Self::NoHistory(_) | Self::NoPast(_) => 4,
@@ -137,6 +154,7 @@ impl Error {
             Self::Report(reports::ReportError::OneSubject) => {
                 Some("name two at least, such as `--subject bundled --subject oci:runc`, or a run that had two")
             }
+            Self::NoBaseline { .. } => Some("`--save-baseline FILE` writes one; `plimsoll bench` records a run"),
             Self::NoSuchWorkload(_) => Some("`plimsoll cluster schedule` lists them"),
             Self::Subject(_)
             | Self::History(_)
@@ -150,6 +168,7 @@ impl Error {
             | Self::Seed(_)
             | Self::Write(_)
             | Self::Own(_)
+            | Self::NoSamples(_)
             | Self::NoSuchCommand(_) => None,
         }
     }

@@ -163,6 +163,132 @@ fn a_planted_slowdown_is_seen() {
 }
 
 #[test]
+fn a_baseline_may_be_a_run_or_a_revision_and_else_is_refused() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(&SPEC.replace("warmup: 1, samples: 10", "warmup: 0, samples: 4"));
+    place.bench(&["--save-baseline", "base.json"]);
+    let (case, _) = place.bench(&["--baseline", "last"]);
+    let told = outcome(&case, "no-regression");
+    assert_ne!(told["verdict"], "skip", "{told}");
+    assert!(told.to_string().contains("in `last`"), "{told}");
+
+    let refused = place.plimsoll(&["bench", "start.yaml", "--baseline", "no-such"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(
+        text(&refused.stderr).contains("`no-such` is no baseline: neither a file"),
+        "{refused:?}"
+    );
+
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.current_dir(place.0.path())
+            .args(["-c", "user.name=a", "-c", "user.email=a@b.c"]);
+        git.args(args).output().is_ok_and(|output| output.status.success())
+    };
+    if !git(&["init", "--quiet"]) {
+        eprintln!("skipped: there is no git");
+        return;
+    }
+    rebase(&place, |cell| cell["samples"]["total"] = vec![1e9; 4].into());
+    assert!(git(&["add", "base.json"]) && git(&["commit", "--quiet", "-m", "slow"]));
+    rebase(&place, |cell| cell["samples"]["total"] = vec![1e-9; 4].into());
+    let (case, code) = place.bench(&["--baseline", "HEAD"]);
+    assert_eq!(
+        (outcome(&case, "no-regression")["verdict"].as_str(), code),
+        (Some("pass"), Some(0)),
+        "{case}"
+    );
+    assert!(git(&["rm", "--cached", "--quiet", "base.json"]) && git(&["commit", "--quiet", "-m", "none"]));
+    let gone = place.plimsoll(&["bench", "start.yaml", "--subject", "bundled", "--baseline", "HEAD"]);
+    assert_eq!(gone.status.code(), Some(2), "{gone:?}");
+    assert!(text(&gone.stderr).contains("of the revision `HEAD`"), "{gone:?}");
+}
+
+/// A gate's run as JSON, its exit code, and that the record comes to the same again.
+fn gated(place: &Place, subject: &str, rounds: &str) -> (Value, Option<i32>) {
+    let spec = SPEC.replace(
+        "    first: {from: start, to: processStarted}\n    teardown: {from: exit, to: deleted}\n",
+        "",
+    );
+    std::fs::write(place.path("start.yaml"), spec).unwrap();
+    let own = env!("CARGO_BIN_EXE_plimsoll");
+    let args = [
+        "bench",
+        "start.yaml",
+        "--subject",
+        subject,
+        "--against",
+        own,
+        "--budget",
+        rounds,
+        "--format",
+        "json",
+    ];
+    let output = place.plimsoll(&args);
+    let told = text(&output.stdout);
+    let document: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}{output:?}"));
+    let again = place.plimsoll(&["judge", "--format", "json"]);
+    let said = text(&again.stderr);
+    assert!(
+        !said.contains("differ") && again.status.code() == output.status.code(),
+        "{said}"
+    );
+    let repeated: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(repeated["cases"], document["cases"]);
+    (document, output.status.code())
+}
+
+#[test]
+fn a_program_is_not_called_slower_than_itself() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(SPEC);
+    let (document, code) = gated(&place, "bundled", "10rounds");
+    let (own, reference) = (&document["cases"][0], &document["cases"][1]);
+    assert_eq!(own["figures"]["samples"], 10, "{own}");
+    assert_ne!(outcome(own, "against-total")["verdict"], "fail", "{own}");
+    assert_eq!(outcome(reference, "quiet-total")["verdict"], "pass", "{reference}");
+    assert_ne!(code, Some(1), "{document}");
+}
+
+#[test]
+fn a_program_that_is_much_slower_than_the_reference_is_called_regressed() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(SPEC);
+    let own = env!("CARGO_BIN_EXE_plimsoll");
+    // Slow by so many calls of the program: by about the same factor on whatever machine.
+    let calls = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24";
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' create '*) for n in {calls}; do {own} oci --version >/dev/null; done;; esac\n\
+         exec {own} oci \"$@\"\n"
+    );
+    let wrapper = place.path("slow");
+    std::fs::write(&wrapper, script).unwrap();
+    std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (document, code) = gated(&place, &format!("oci:{}", wrapper.display()), "36rounds");
+    let own = outcome(&document["cases"][0], "against-total");
+    assert_eq!((own["verdict"].as_str(), code), (Some("fail"), Some(1)), "{document}");
+}
+
+#[test]
+fn what_is_no_reference_is_refused() {
+    let place = Place::with(SPEC);
+    let output = place.plimsoll(&["bench", "start.yaml", "--against", "/no/such/program"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("`/no/such/program` is no reference"),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn a_subject_that_cannot_start_fails() {
     if !can_run() {
         return;

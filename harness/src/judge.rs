@@ -3,7 +3,7 @@
 //! `drive` asks [`check`] after each look whether to go on; [`case`] computes the final verdicts from recorded events,
 //! during a run and again years later from `run.jsonl`.
 
-mod benchmark;
+pub(crate) mod benchmark;
 mod cgroup;
 mod evidence;
 mod exit;

@@ -70,6 +70,8 @@ pub struct Selection {
     pub names: Vec<Pattern>,
     /// Which faults are put in.
     pub sabotage: Sabotaging,
+    /// Benchmarks compare each subject with [`benchmark::gate::REFERENCE`], and test the gate that decides about it.
+    pub against: Option<benchmark::gate::Against>,
 }
 
 /// Which faults are put into the specs.

@@ -673,7 +673,10 @@ fn guarded(
         deadline: match &case.measured {
             None => test + teardown,
             // Beyond the last sample, one that hangs and is cleared away.
-            Some(measured) => measured.benchmark.sampling.max_duration.0 + test + teardown,
+            Some(measured) => {
+                let gate = measured.gate.as_ref().map(|gate| gate.against.budget.most());
+                gate.unwrap_or(measured.benchmark.sampling.max_duration.0) + test + teardown
+            }
         },
         limits: Limits {
             memory: 4 << 30,

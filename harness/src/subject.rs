@@ -1,10 +1,15 @@
 //! What is under test: the argument vector of a runtime, the bundled cluster, or a cluster behind a kubeconfig.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::benchmark::gate::REFERENCE;
 use crate::plan::{CLUSTER, CLUSTERS, HOST, KUBE};
+
+/// How long a program may take to tell its version.
+const VERSION_WITHIN: Duration = Duration::from_secs(5);
 
 /// A subject on its command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +52,9 @@ pub enum ParseError {
     /// A quote is not closed.
     #[error("a quote in `{0}` is not closed")]
     Quote(String),
+    /// There is nothing to compare with.
+    #[error("`{0}` is no reference: expected the path of a runtime or of another plimsoll, `bundled` or `oci:ARGV…`")]
+    Reference(String),
     /// The program is not there.
     #[error("there is no program `{0}` on the PATH")]
     NotFound(String),
@@ -93,6 +101,34 @@ impl Subject {
             return Err(ParseError::Name(name));
         }
         Ok(Self { name, argv, kube: None })
+    }
+
+    /// What others are compared with: as [`Subject::parse`], or the path of a runtime or of another plimsoll, of which
+    /// the bundled runtime is meant. The program is asked for its version to tell them apart.
+    ///
+    /// # Errors
+    /// [`ParseError`].
+    pub fn reference(text: &str, own: &Path, path: &str) -> Result<Self, ParseError> {
+        let mut subject = if text == "bundled" || text.starts_with("oci:") {
+            Self::parse(text, own, path)?
+        } else {
+            let program = std::path::absolute(text).ok().filter(|program| program.is_file());
+            let program = program.ok_or_else(|| ParseError::Reference(text.into()))?;
+            let mut argv = vec![program.display().to_string()];
+            let nowhere = Path::new("/dev/null");
+            let client = oci_runtime_client::Client::new(&argv, nowhere, nowhere, VERSION_WITHIN);
+            let version = client.version().unwrap_or_default();
+            if version.starts_with("plimsoll ") {
+                argv.push("oci".into());
+            }
+            Self {
+                name: String::new(),
+                argv,
+                kube: None,
+            }
+        };
+        subject.name = REFERENCE.into();
+        Ok(subject)
     }
 
     /// The cluster behind a kubeconfig.
@@ -227,6 +263,34 @@ mod tests {
                 Err(ParseError::Name(name.into()))
             );
         }
+    }
+
+    #[test]
+    fn a_reference_is_a_subject_or_a_program_that_is_asked_what_it_is() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let program = |name: &str, version: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path.display().to_string()
+        };
+        let (old, other) = (program("old", "plimsoll 0.0.9"), program("other", "runc version 1"));
+        let reference =
+            |text: &str| Subject::reference(text, Path::new("/p"), "").map(|subject| (subject.name, subject.argv));
+        let of = |argv: &[&str]| {
+            Ok((
+                REFERENCE.to_owned(),
+                argv.iter().map(|word| (*word).to_owned()).collect(),
+            ))
+        };
+        assert_eq!(reference(&old), of(&[&old, "oci"]));
+        assert_eq!(reference(&other), of(&[&other]));
+        assert_eq!(reference("bundled"), of(&["/p", "oci"]));
+        assert_eq!(reference("oci:/bin/sh -x"), of(&["/bin/sh", "-x"]));
+        assert_eq!(reference("/no/such"), Err(ParseError::Reference("/no/such".into())));
+        assert_eq!(reference("crun"), Err(ParseError::Reference("crun".into())));
     }
 
     #[test]

@@ -40,6 +40,22 @@ pub fn until_instant(instant: Instant) {
     pause(instant.saturating_duration_since(Instant::now()));
 }
 
+/// Spends this time awake, so that it is as exact as the clock; answers how long it was. None is spent for none, not even
+/// that of a look at the clock.
+pub fn awake(time: Duration) -> Duration {
+    if time.is_zero() {
+        return Duration::ZERO;
+    }
+    let start = Instant::now();
+    loop {
+        let spent = start.elapsed();
+        if spent >= time {
+            return spent;
+        }
+        std::hint::spin_loop();
+    }
+}
+
 /// Waits for any of the descriptors to become readable or hang up, or for the time to be up (`None` is for ever).
 /// Answers which are ready.
 pub fn readable(fds: &[BorrowedFd<'_>], within: Option<Duration>) -> Vec<bool> {
@@ -78,6 +94,12 @@ mod tests {
             panic!("{waited:?}")
         };
         assert!(last >= 2 && elapsed >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn time_awake_is_at_least_what_was_asked_for_and_none_is_none() {
+        assert_eq!(awake(Duration::ZERO), Duration::ZERO);
+        assert!(awake(Duration::from_micros(50)) >= Duration::from_micros(50));
     }
 
     #[test]

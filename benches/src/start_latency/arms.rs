@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use harness::wait;
 use statistics::quantile::quantile;
 
 use super::inside::{Starter, chance};
@@ -82,7 +83,7 @@ pub fn inside(plimsoll: &Path, words: &str, group: &str, output: &mut impl Write
         chance.shuffle(&mut order);
         let mut took = vec![Duration::ZERO; delays.len()];
         for &arm in &order {
-            let late = spend(Duration::from_secs_f64(usual * delays[arm]));
+            let late = wait::awake(Duration::from_secs_f64(usual * delays[arm]));
             took[arm] = late + starter.start(subject, "true", None)?;
         }
         remembered.push_back(took[0].as_secs_f64());
@@ -102,21 +103,6 @@ pub fn inside(plimsoll: &Path, words: &str, group: &str, output: &mut impl Write
         }
     }
     Ok(())
-}
-
-/// Spends this time, awake; how long it was. None is spent for none, not even that of a look at the clock.
-fn spend(time: Duration) -> Duration {
-    if time.is_zero() {
-        return Duration::ZERO;
-    }
-    let began = Instant::now();
-    loop {
-        let spent = began.elapsed();
-        if spent >= time {
-            return spent;
-        }
-        std::hint::spin_loop();
-    }
 }
 
 /// A line is `ENDED ORDER TOOK`: nanoseconds, arms with commas between, nanoseconds with commas between.
@@ -155,11 +141,5 @@ mod tests {
         for noise in ["", "17", "17 1,0", "17 1,0 3", "17 1,0 3,x", "17 1,0 3,5 9"] {
             assert_eq!(heard(noise), None, "{noise}");
         }
-    }
-
-    #[test]
-    fn a_delay_takes_at_least_its_time_and_none_takes_none() {
-        assert_eq!(spend(Duration::ZERO), Duration::ZERO);
-        assert!(spend(Duration::from_micros(50)) >= Duration::from_micros(50));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use harness::plan::benchmark::gate::Against;
+use harness::subject::Subject;
 use harness::{Options, baseline, plan};
 use record::{Event, SkipBudget};
 
-use super::{asked, offer, run, subjects};
+use super::{asked, given, offer, run, subjects};
 use crate::{
     arguments::Bench,
     complaint::{self, counted},
@@ -19,8 +21,21 @@ pub(super) fn bench(bench: &Bench, state: &Path, streams: &mut Streams) -> Resul
     let own = std::env::current_exe().map_err(Error::Own)?;
     let mut subjects = subjects(&bench.selection, &own)?;
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+    let mut wanted = asked(&bench.selection);
+    if let Some(text) = &bench.against {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let reference = Subject::reference(text, &own, &path)?;
+        if names.contains(&reference.name) {
+            return Err(Error::SameSubject(reference.name));
+        }
+        subjects.push(reference);
+        wanted.against = Some(Against {
+            tolerated: bench.tolerate.share(),
+            budget: bench.budget,
+        });
+    }
     let files = harness::discover::discover(&bench.selection.paths)?;
-    let plan = match plan::benchmarks(&files, &asked(&bench.selection), &names, offer()) {
+    let plan = match plan::benchmarks(&files, &wanted, &names, offer()) {
         Ok(plan) => plan,
         Err(faults) => {
             complaint::complain(&faults, &files, streams);
@@ -38,9 +53,14 @@ pub(super) fn bench(bench: &Bench, state: &Path, streams: &mut Streams) -> Resul
     run::used_only(&mut subjects, &plan.cases);
     run::collect_garbage(state, streams);
     let total = plan.cases.iter().map(|case| case.all().count()).sum();
+    let given = bench
+        .baseline
+        .as_ref()
+        .map(|text| given::given(text, state))
+        .transpose()?;
     let mut progress = Progress::new(total, streams);
     let options = Options {
-        baselines: baseline::find(&plan.cases, bench.baseline.as_deref())?,
+        baselines: baseline::find(&plan.cases, given.as_ref())?,
         cases: plan.cases,
         files,
         subjects,

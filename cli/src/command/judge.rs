@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use harness::plan::{self, Case};
+use harness::plan::{self, Case, benchmark::gate};
 use record::{CaseHeader, Ending, Event, Ledger, SkipBudget, Tally};
 
 use super::{offer, tell};
@@ -55,8 +55,9 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             Some(measured) => {
                 more.extend(first.cloned());
                 more.extend_from_slice(recorded);
-                let healthy = measured.healthy.as_ref().and_then(|id| of_cases.get(id.as_str()));
-                more.extend(healthy.into_iter().flatten().cloned());
+                let reference = measured.gate.as_ref().and_then(|gate| gate.reference.as_ref());
+                let others = measured.healthy.iter().chain(reference);
+                more.extend(others.filter_map(|id| of_cases.get(id.as_str())).flatten().cloned());
                 more.as_slice()
             }
         };
@@ -173,7 +174,7 @@ pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error>
         Some(Event::Run { subjects, .. }) => subjects.iter().map(|subject| subject.name.clone()).collect(),
         Some(_) | None => Vec::new(),
     };
-    let everything = plan::Selection {
+    let mut everything = plan::Selection {
         sabotage: plan::Sabotaging::Prove(plan::Breadth::SetUp),
         ..plan::Selection::default()
     };
@@ -181,6 +182,12 @@ pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error>
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Error::RecordedSpec(faults.join("; "))
     })?;
+    let is_of_gate = |event: &Event| matches!(event, Event::Case(header) if header.checks.iter().any(|check| check.about == gate::ABOUT));
+    // By which rules a gate decides, the record says of each case.
+    everything.against = recorded.iter().any(is_of_gate).then_some(gate::Against {
+        tolerated: 0.0,
+        budget: gate::Budget::Rounds(1),
+    });
     // The same files have no faults this time.
     let benchmarks = plan::benchmarks(&files, &everything, &subjects, offer()).unwrap_or_default();
     let all = plan.cases.iter().chain(benchmarks.cases.iter().flat_map(Case::all));

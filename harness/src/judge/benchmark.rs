@@ -4,6 +4,7 @@
 //! decide. A sample that failed, or of which the probe does not attest that it was isolated, counts as the slowest of all: what
 //! fails never makes a subject faster.
 
+pub(crate) mod gate;
 mod spread;
 
 use std::collections::BTreeMap;
@@ -50,12 +51,15 @@ pub(super) fn case(case: &Case, measured: &Measured, events: &[Event]) -> Vec<Ju
         looks: known.samples.len() as u64,
         absent: false,
     };
-    measured
-        .benchmark
-        .thresholds
-        .iter()
+    let thresholds = measured.benchmark.thresholds.iter();
+    // The reference is there for the others; nobody asks what is accepted of it.
+    let is_reference = measured.gate.as_ref().is_some_and(|gate| gate.reference.is_none());
+    let mut judged: Vec<Judged> = thresholds
+        .filter(|_| !is_reference)
         .map(|threshold| of(threshold))
-        .collect()
+        .collect();
+    judged.extend(gate::verdicts(&known, &case.header.id, events));
+    judged
 }
 
 /// The figures of a case; `None` without samples.
@@ -108,7 +112,7 @@ pub fn samples_of(case: &Case, events: &[Event]) -> BTreeMap<String, Vec<Option<
 /// The samples of a case that count.
 fn samples<'e>(case: &str, events: &'e [Event]) -> Vec<&'e Sample> {
     let of = |event: &'e Event| match event {
-        Event::Sample(sample) if sample.case == case && !sample.warmup => Some(sample.as_ref()),
+        Event::Sample(sample) if sample.case == case && !sample.warmup && sample.arm.is_none() => Some(sample.as_ref()),
         _ => None,
     };
     events.iter().filter_map(of).collect()
@@ -240,7 +244,8 @@ impl<'e> Known<'e> {
                 Event::Broken {
                     case, subject, message, ..
                 } if case == id => {
-                    known.ended = Some(if *subject {
+                    let is_reference = measured.gate.as_ref().is_some_and(|gate| gate.reference.is_none());
+                    known.ended = Some(if *subject && !is_reference {
                         Verdict::Fail {
                             want: "a start that can be measured".into(),
                             got: message.clone(),
@@ -273,7 +278,8 @@ impl<'e> Known<'e> {
             ));
         }
         let wanted = self.measured.benchmark.sampling.samples as usize;
-        if self.samples.len() < wanted {
+        // A gate ends when it has decided.
+        if self.samples.len() < wanted && self.measured.gate.is_none() {
             notes.push(format!("cut short: {} of {wanted} samples", self.samples.len()));
         }
         let conditions: Vec<_> = self.samples.iter().map(|sample| &sample.conditions).collect();

@@ -1,11 +1,14 @@
 //! Which cases a benchmark consists of: its matrix times the subjects, and each of its slowdowns beside the healthy ones.
 //! All take their samples in turns, so that they travel together. Pure.
 
+pub mod gate;
+
 use record::CheckHeader;
 use serde::{Deserialize, Serialize};
 use spec::benchmark::{Delay, Load};
 use spec::{Benchmark, Fault, Kind, LoadedDocument};
 
+use self::gate::{Against, Gate, REFERENCE};
 use super::{Case, KUBE, Offer, Plan, Sabotaging, Selection, SpecFile, Under, case, faults_of, seats};
 
 /// What is measured in a case.
@@ -20,6 +23,9 @@ pub struct Measured {
     /// Id of the case that stands for the baseline: the healthy one beside which a slowdown is planted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<String>,
+    /// Its part in a regression gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
 }
 
 impl Case {
@@ -49,7 +55,27 @@ pub fn benchmarks(
             }
         }
     }
+    share_the_error(&mut plan);
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+/// Tells each case of gates how many rows there are in all.
+fn share_the_error(plan: &mut Plan) {
+    let rows_of = |case: &Case| {
+        let gate = case.measured.as_ref()?.gate.as_ref()?;
+        gate.reference.as_ref()?;
+        let checks = case.header.checks.iter();
+        Some(checks.filter(|check| check.about == gate::ABOUT).count() as u64)
+    };
+    let rows = plan.cases.iter().flat_map(Case::all).filter_map(rows_of).sum();
+    for case in &mut plan.cases {
+        let beside = case.beside.iter_mut().filter_map(|case| case.measured.as_mut());
+        for measured in beside.chain(&mut case.measured) {
+            if let Some(gate) = &mut measured.gate {
+                gate.rows = rows;
+            }
+        }
+    }
 }
 
 /// The documents of a file that are of this kind.
@@ -85,7 +111,11 @@ fn cells(
     let mut cells = Vec::new();
     for variant in document.variants() {
         let decoded = document.decode_benchmark(&variant)?;
-        let benchmark = &decoded.spec;
+        let mut benchmark = decoded.spec.clone();
+        if selection.against.is_some() {
+            gate::without_baseline(&mut benchmark);
+        }
+        let benchmark = &benchmark;
         let test = spec::Document {
             api_version: decoded.api_version.clone(),
             kind: decoded.kind.clone(),
@@ -97,7 +127,16 @@ fn cells(
             // Somebody else's scheduler cannot be had without the rest of their cluster.
             seats.retain(|(subject, _)| *subject != KUBE);
         }
+        if selection.against.is_some() {
+            // Of a scheduler there is no slowdown to plant.
+            let is_scheduling = matches!(benchmark.workload.value, Load::Scheduling(_));
+            seats.retain(|(subject, _)| *subject != REFERENCE && !is_scheduling);
+        }
         *not_selected += usize::from(seats.is_empty());
+        let reference = selection
+            .against
+            .map(|against| referred(file, &test, &variant, benchmark, against));
+        let before = cells.len();
         for (subject, target) in seats {
             let under = |sabotage| Under {
                 sabotage,
@@ -110,10 +149,22 @@ fn cells(
                 case
             };
             let mut healthy = of(under(None));
+            let gate = selection
+                .against
+                .zip(reference.as_ref())
+                .map(|(against, reference)| Gate {
+                    against,
+                    rows: 1,
+                    reference: Some(reference.header.id.clone()),
+                });
+            if gate.is_some() {
+                healthy.header.checks.extend(gate::checks(file, benchmark, false));
+            }
             healthy.measured = Some(Box::new(Measured {
                 benchmark: benchmark.clone(),
                 delay: None,
                 healthy: None,
+                gate,
             }));
             if !selection.has(&healthy, &variant) {
                 *not_selected += 1;
@@ -132,6 +183,7 @@ fn cells(
                         benchmark: benchmark.clone(),
                         delay: Some(planted.inject.clone()),
                         healthy: Some(healthy.header.id.clone()),
+                        gate: None,
                     })),
                     ..of(under(Some(&planted.id.value)))
                 })
@@ -143,8 +195,32 @@ fn cells(
             cells.push(healthy);
             cells.extend(planted);
         }
+        cells.extend(reference.filter(|_| cells.len() > before));
     }
     Ok(cells)
+}
+
+/// The case of the reference beside a variant, whose checks are those of the gate itself.
+fn referred(
+    file: &SpecFile,
+    test: &spec::Document,
+    variant: &spec::Variant,
+    benchmark: &Benchmark,
+    against: Against,
+) -> Case {
+    let mut case = case(file, test, variant, Under::default(), REFERENCE, spec::Target::Runtime);
+    case.header.checks = gate::checks(file, benchmark, true).collect();
+    case.measured = Some(Box::new(Measured {
+        benchmark: benchmark.clone(),
+        delay: None,
+        healthy: None,
+        gate: Some(Gate {
+            against,
+            rows: 1,
+            reference: None,
+        }),
+    }));
+    case
 }
 
 /// The thresholds, as reports name them.
@@ -181,6 +257,10 @@ spec:
 ";
 
     fn plan(sabotage: Sabotaging) -> Plan {
+        planned(sabotage, None)
+    }
+
+    fn planned(sabotage: Sabotaging, against: Option<Against>) -> Plan {
         let loaded = spec::load(TEXT, "specs/start.yaml");
         assert_eq!(loaded.faults, []);
         let file = SpecFile {
@@ -191,6 +271,7 @@ spec:
         };
         let selection = Selection {
             sabotage,
+            against,
             ..Selection::default()
         };
         let subjects = ["bundled".to_owned(), "runc".to_owned()];
@@ -229,6 +310,40 @@ spec:
         assert_eq!(late.healthy.as_deref(), Some("start[rootfs=overlay]@bundled"));
         assert!(late.delay.is_some());
         assert!(plan.cases[0].beside[0].header.broken_on_purpose());
+    }
+
+    #[test]
+    fn a_gate_has_the_reference_beside_each_variant_and_no_other_baseline() {
+        let against = Against {
+            tolerated: 0.02,
+            budget: gate::Budget::Rounds(40),
+        };
+        let plan = planned(Sabotaging::None, Some(against));
+        assert_eq!(
+            ids(&plan)[..3],
+            [
+                "start[rootfs=overlay]@bundled",
+                "start[rootfs=overlay]@runc",
+                "start[rootfs=overlay]@reference"
+            ]
+        );
+        let checks = |case: &Case| -> Vec<String> { case.header.checks.iter().map(|check| check.id.clone()).collect() };
+        let part = |case: &Case| {
+            case.measured
+                .as_ref()
+                .and_then(|measured| measured.gate.clone())
+                .unwrap()
+        };
+        let (first, reference) = (&plan.cases[0], &plan.cases[0].beside[1]);
+        assert_eq!(checks(first), ["against-total"]);
+        assert_eq!(checks(reference), ["quiet-total", "caught-total"]);
+        assert_eq!(
+            part(first).reference.as_deref(),
+            Some("start[rootfs=overlay]@reference")
+        );
+        // Two variants of two subjects, with one measure each.
+        assert_eq!((part(first).rows, part(reference).rows), (4, 4));
+        assert_eq!(part(reference).reference, None);
     }
 
     #[test]

@@ -22,6 +22,31 @@ pub struct Setting {
     /// What makes figures of this machine worse than they need be, and what to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The rules of the regression gate, if the case takes part in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+}
+
+/// The rules by which a regression gate decides about a case.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// The slowdown that is tolerated, as a share of the reference: 0.02 for 2 %.
+    pub tolerated: f64,
+    /// How often a row may be called regressed that is not slower than that.
+    pub error: f64,
+    /// Neighbouring rounds that are handed over, and drawn together by the bootstrap.
+    pub block: u64,
+}
+
+/// An arm of the reference beside the reference itself, by which a gate tests itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Arm {
+    /// The reference once more: it must not seem to be slower than itself.
+    Again,
+    /// The reference with a slowdown that is planted: it must.
+    Planted,
 }
 
 /// One sample. What failed is a sample, too.
@@ -35,6 +60,12 @@ pub struct Sample {
     /// It came before those that count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warmup: bool,
+    /// The arm of a gate's test of itself that it belongs to; such a sample is none of its case's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<Arm>,
+    /// The share of the gate's budget that was spent at its end; 1 or more is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<f64>,
     /// When what happened, by the names that specs use: milliseconds after the first point.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub points: BTreeMap<String, f64>,

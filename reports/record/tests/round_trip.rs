@@ -484,7 +484,7 @@ fn every_event() -> Vec<Event> {
 }
 
 fn of_a_benchmark() -> [Event; 4] {
-    use record::bench::{Baseline, BaselineCase, Figure, Figures, Isolation, Measured, Sample, Setting};
+    use record::bench::{Arm, Baseline, BaselineCase, Figure, Figures, Gate, Isolation, Measured, Sample, Setting};
     let case = || "a@b".to_owned();
     [
         Event::Setting(Box::new(Setting {
@@ -493,6 +493,11 @@ fn of_a_benchmark() -> [Event; 4] {
             seed: 7,
             debug: true,
             warnings: vec!["debug build".into()],
+            gate: Some(Gate {
+                tolerated: 0.02,
+                error: 0.01,
+                block: 10,
+            }),
         })),
         Event::Baseline(Box::new(Baseline {
             case: case(),
@@ -508,6 +513,8 @@ fn of_a_benchmark() -> [Event; 4] {
             case: case(),
             round: 3,
             warmup: true,
+            arm: Some(Arm::Planted),
+            spent: Some(0.5),
             points: [("create".to_owned(), 0.0), ("firstByte".to_owned(), 1.25)].into(),
             rates: [("pods".to_owned(), 6800.5)].into(),
             failure: Some("hung".into()),

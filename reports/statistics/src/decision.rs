@@ -110,7 +110,8 @@ impl fmt::Display for Open {
 }
 
 /// A slowdown with its sign, as `+5.1 % [+4.2, +6.0]`.
-fn percent(found: Estimate) -> String {
+#[must_use]
+pub fn percent(found: Estimate) -> String {
     let [value, low, high] = [found.value, found.low, found.high].map(|share| share * 100.0);
     format!("{value:+.2} % [{low:+.2}, {high:+.2}]")
 }

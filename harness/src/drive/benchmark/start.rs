@@ -19,6 +19,7 @@ use spec::quantity::Bound;
 use spec::requirement::NamespaceKind;
 
 use super::monotonic;
+use super::plant::Delays;
 use crate::drive::container::groups;
 use crate::drive::{Stuck, World, act, step_deadline};
 use crate::guard::HOME;
@@ -32,6 +33,8 @@ pub(super) struct Start {
     id: String,
     bundle: PathBuf,
     delay: Option<Delay>,
+    /// What a gate plants into the next sample.
+    planted: Delays,
     /// Namespaces that its configuration asks for.
     asked: Vec<NamespaceKind>,
     /// Those of the harness, to compare with.
@@ -96,6 +99,7 @@ impl Start {
             id,
             bundle,
             delay: None,
+            planted: Delays::default(),
             host: asked.iter().filter_map(own).collect(),
             asked,
             groups: None,
@@ -106,6 +110,11 @@ impl Start {
         }
         start.delay = delay;
         Ok(start)
+    }
+
+    /// Plants these waits into the next sample.
+    pub(super) fn slow_down(&mut self, planted: Delays) {
+        self.planted = planted;
     }
 
     /// Starts it once, and clears away what is left if that fails.
@@ -138,6 +147,7 @@ impl Start {
         let began = Instant::now();
         taken.began = Some((monotonic(), began));
         taken.put(Point::Create, 0.0);
+        wait::awake(self.planted.create);
         let outcome = world.client.create(&self.id, &self.bundle, &pid_file, &[], streams);
         accepted(outcome, || {
             format!(
@@ -165,6 +175,7 @@ impl Start {
         self.wait_at(Point::Start, began);
 
         taken.at(Point::Start, Instant::now());
+        wait::awake(self.planted.start);
         let mut watched = [reader.as_fd(), init.as_fd()].map(|fd| Watched { fd, readable: None });
         let outcome = world.client.start_watching(&self.id, &mut watched);
         let said = || observe::output::text(&complaints);
@@ -184,6 +195,7 @@ impl Start {
             ));
         }
 
+        wait::awake(self.planted.delete);
         accepted(world.client.delete(&self.id, false), String::new)?;
         let groups = self.groups.as_deref().unwrap_or_default();
         let left = || match groups.iter().find(|group| group.exists()) {

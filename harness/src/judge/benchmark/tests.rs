@@ -1,13 +1,18 @@
 //! Samples that are written down here, and what thresholds say of them.
 
-use record::bench::{Baseline, BaselineCase, Isolation, Sample, Setting};
+use record::bench::{Arm, Baseline, BaselineCase, Gate, Isolation, Sample, Setting};
 use record::{Event, Host, SubjectInfo, Verdict};
 use spec::Target;
 
+use crate::plan::benchmark::gate::{Against, Budget};
 use crate::plan::{self, Breadth, Case, Offer, Sabotaging, Selection, SpecFile};
 
 /// The cases of a benchmark with these thresholds.
 fn cases(thresholds: &str, sabotage: Sabotaging) -> Vec<Case> {
+    planned(thresholds, sabotage, None)
+}
+
+fn planned(thresholds: &str, sabotage: Sabotaging, against: Option<Against>) -> Vec<Case> {
     let text = format!(
         "
 apiVersion: plimsoll.dev/v1
@@ -35,6 +40,7 @@ spec:
     };
     let selection = Selection {
         sabotage,
+        against,
         ..Selection::default()
     };
     let plan = plan::benchmarks(
@@ -276,4 +282,121 @@ fn figures_come_with_their_intervals() {
     let median = &figures.measures[0].figures[0];
     assert_eq!(median.name, "p50");
     assert!(median.low < median.value && median.value < median.high, "{median:?}");
+}
+
+const REFERENCE: &str = "start@reference";
+
+/// A subject and its reference, and what they came to in rounds: `times` answers for each what the subject, the reference, its
+/// twin and the slow one took, and `spoil` may change the subject's sample.
+fn gated(rounds: u64, times: impl Fn(f64) -> [f64; 4], spoil: impl Fn(u64, &mut Sample)) -> (Vec<Case>, Vec<Event>) {
+    let against = Against {
+        tolerated: 0.02,
+        budget: Budget::Rounds(40),
+    };
+    let both = format!("{ABSOLUTE}\n  - {{id: open, metric: total.p50, regression: {{rel: 5%}}}}");
+    let cases = planned(&both, Sabotaging::None, Some(against));
+    let setting = |case: &Case| {
+        Event::Setting(Box::new(Setting {
+            case: case.header.id.clone(),
+            seed: 3,
+            gate: Some(Gate {
+                tolerated: 0.02,
+                error: 0.01,
+                block: 2,
+            }),
+            ..Setting::default()
+        }))
+    };
+    let mut events: Vec<Event> = cases.iter().map(setting).collect();
+    for round in 0..rounds {
+        // Whatever the machine does falls on all of a round; what is left differs by a per cent or so.
+        let weather = 10.0 + (round % 7) as f64;
+        let own = [ID, REFERENCE, REFERENCE, REFERENCE].iter().zip(times(weather));
+        let arms = [None, None, Some(Arm::Again), Some(Arm::Planted)];
+        for (place, ((case, time), arm)) in own.zip(arms).enumerate() {
+            let jitter = ((round * 13 + place as u64 * 5) % 11) as f64 / 1000.0;
+            let mut sample = Sample {
+                round,
+                arm,
+                spent: Some((round + 1) as f64 / 40.0),
+                ..sample(case, time * (1.0 + jitter))
+            };
+            if place == 0 {
+                spoil(round, &mut sample);
+            }
+            events.push(event(sample));
+        }
+    }
+    (cases, events)
+}
+
+/// The words for the rows of the subject and of the reference.
+fn words((cases, events): &(Vec<Case>, Vec<Event>)) -> Vec<(String, &'static str)> {
+    let judged = cases.iter().flat_map(|case| crate::judge::case(case, events));
+    judged.map(|judged| (judged.check, judged.verdict.word())).collect()
+}
+
+fn rows(slower: &str, against: &'static str, quiet: &'static str, caught: &'static str) -> Vec<(String, &'static str)> {
+    let rows = [
+        (slower, "pass"),
+        ("against-total", against),
+        ("quiet-total", quiet),
+        ("caught-total", caught),
+    ];
+    rows.map(|(check, word)| (check.to_owned(), word)).to_vec()
+}
+
+#[test]
+fn a_gate_tells_the_same_from_the_slower_and_tests_itself() {
+    let as_is = |_: u64, _: &mut Sample| {};
+    let same = gated(40, |time| [time, time, time, time * 1.06], as_is);
+    assert_eq!(words(&same), rows("slower", "pass", "pass", "pass"));
+    let slower = gated(40, |time| [time * 1.2, time, time, time * 1.06], as_is);
+    assert_eq!(words(&slower), rows("slower", "fail", "pass", "pass"));
+    let asleep = gated(40, |time| [time, time, time, time], as_is);
+    assert_eq!(words(&asleep), rows("slower", "inconclusive", "pass", "inconclusive"));
+    let wolf = gated(40, |time| [time * 1.2, time, time * 1.2, time * 1.06], as_is);
+    assert_eq!(words(&wolf), rows("slower", "inconclusive", "inconclusive", "pass"));
+    let few = gated(9, |time| [time * 1.2, time, time, time * 1.06], as_is);
+    assert_eq!(words(&few)[1], ("against-total".to_owned(), "inconclusive"));
+}
+
+#[test]
+fn a_subject_that_fails_where_the_reference_does_not_is_no_faster_for_it() {
+    let times = |time: f64| [time, time, time, time * 1.06];
+    let failing = |every: u64| {
+        let run = gated(40, times, move |round, sample| {
+            if round % every == 0 {
+                sample.isolation = Some(Isolation {
+                    own: Vec::new(),
+                    shared: vec!["pid".into()],
+                });
+            }
+        });
+        words(&run)[1].1
+    };
+    assert_eq!(failing(2), "fail");
+    assert_eq!(failing(30), "inconclusive");
+}
+
+#[test]
+fn a_reference_that_cannot_start_is_no_failure_of_the_subject() {
+    let (cases, _) = gated(0, |time| [time; 4], |_, _| {});
+    let broken = Event::Broken {
+        case: REFERENCE.into(),
+        phase: "setup".into(),
+        index: 0,
+        subject: true,
+        message: "no".into(),
+    };
+    assert_eq!(
+        words(&(cases, vec![broken])),
+        [
+            ("slower", "error"),
+            ("against-total", "error"),
+            ("quiet-total", "error"),
+            ("caught-total", "error")
+        ]
+        .map(|(check, word)| (check.to_owned(), word))
+    );
 }
