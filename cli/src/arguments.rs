@@ -60,10 +60,11 @@ pub(crate) enum Verb {
     /// failures account for what they disagree about; 1 if subjects disagree beyond that, or a check failed on all of
     /// them. 4, too, if no check was looked at on two subjects.
     Compare(Compare),
-    /// Print what became of checks in earlier runs on this machine.
+    /// Print what became of checks in earlier runs on this machine, and how figures of benchmarks changed.
     ///
-    /// Each `run` adds its verdicts to `history.db` beside its runs; cases under sabotage and interrupted runs are left out.
-    /// The newest 20 runs are kept, and older ones as long as there are no more than 200 000 verdicts.
+    /// Each `run` and `bench` adds its verdicts and figures to `history.db` beside its runs; cases under sabotage and
+    /// interrupted runs are left out. The newest 20 runs are kept, and older ones as long as there are no more than 200 000
+    /// verdicts and figures.
     History(History),
     /// Print which checks changed their verdict from one run to another; 1 if a check is worse.
     Diff(Diff),
@@ -229,15 +230,35 @@ pub(crate) struct History {
     /// Only checks by this name: `TEST`, `TEST.CASE` or `TEST.CASE.CHECK`, with `*` and `?`; what stands out of all, unless
     /// told.
     pub(crate) check: Option<String>,
+    /// Figures of benchmarks by this name, `BENCHMARK` or `BENCHMARK.CASE`, with `*` and `?`: each run, where they changed
+    /// (E-divisive), and what else changed then.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["check", "keep", "imports"])]
+    pub(crate) bench: Option<String>,
+    /// Only this measure, `total`, or figure, `total.p99`, with `*` and `?` (medians unless told).
+    #[arg(long, value_name = "METRIC", requires = "bench")]
+    pub(crate) metric: Option<String>,
+    /// Only of this subject, with `*` and `?`.
+    #[arg(long, value_name = "NAME", requires = "bench")]
+    pub(crate) subject: Option<String>,
     /// Format: `table` or `json`.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: HistoryForm,
-    /// Runs listed of each check at most; JSON has all.
+    /// Runs listed of each check or figure at most; JSON has all.
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub(crate) last: usize,
-    /// Add a recorded run (id, path of its `run.jsonl` or directory, or `last`); may be repeated.
-    #[arg(long = "import", value_name = "RUN", conflicts_with_all = ["check", "keep"])]
+    /// Add a recorded run (id, path of its `run.jsonl` or directory, or `last`), or what another tool measured on this host:
+    /// criterion (its folder, `target/criterion`), `hyperfine --export-json`, `iperf3 --json`; may be repeated.
+    #[arg(long = "import", value_name = "RUN|FILE", conflicts_with_all = ["check", "keep"])]
     pub(crate) imports: Vec<String>,
+    /// Version of what another tool measured, such as a commit: told where figures changed.
+    #[arg(
+        long,
+        value_name = "VERSION",
+        requires = "imports",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) revision: String,
     /// Forget all but so many of the newest runs.
     #[arg(long, value_name = "RUNS", conflicts_with = "check")]
     pub(crate) keep: Option<usize>,
@@ -280,7 +301,8 @@ pub(crate) struct Prove {
 #[derive(Debug, Args)]
 pub(crate) struct ReportForm {
     /// Format on standard output: `table` (unless told), `json`, `junit`, `tap`, `html`, `markdown`, `github-annotations`,
-    /// `sarif` or `prometheus`.
+    /// `sarif` or `prometheus`; of benchmarks also `csv`, `openmetrics`, `benchstat`, `github-benchmark-smaller` and
+    /// `github-benchmark-bigger`.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
     /// List passes, too, with what was seen.

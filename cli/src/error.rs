@@ -89,6 +89,9 @@ pub(crate) enum Error {
     /// Nothing ran by this name.
     #[error("no check in the history is called `{0}`")]
     NoPast(String),
+    /// Nothing was measured by this name.
+    #[error("no figure in the history is called `{0}`")]
+    NoFigure(String),
     /// A cluster.
     #[error(transparent)]
     Cluster(#[from] crate::command::cluster::error::Error),
@@ -125,7 +128,10 @@ impl Error {
             | Self::NoSamples(_)
             | Self::NoSuchWorkload(_)
             | Self::NoSuchCommand(_) => 2,
-            Self::NoHistory(_) | Self::NoPast(_) => 4,
+            Self::NoHistory(_)
+            | Self::NoPast(_)
+            | Self::NoFigure(_)
+            | Self::Report(reports::ReportError::NotMeasured) => 4,
             Self::History(_)
             | Self::Run(_)
             | Self::Store(_)
@@ -149,8 +155,12 @@ impl Error {
             Self::Discover(_) => Some("name spec files, or folders with `*.yaml` files below them"),
             Self::RecordedSpec(_) | Self::RecordedCase(_) => Some("judge it with the version that recorded it"),
             Self::SameSubject(_) => Some("give one of them a name: `--subject NAME=oci:ARGV…`"),
+            Self::NoFigure(_) => {
+                Some("`plimsoll history` lists benchmarks; `--metric` takes `MEASURE` or `MEASURE.FIGURE`")
+            }
             Self::NoHistory(_) => Some("`plimsoll run` makes it, and `plimsoll history --import RUN`"),
             Self::NoPast(_) => Some("`TEST`, `TEST.CASE` or `TEST.CASE.CHECK`, with `*` and `?`"),
+            Self::Report(reports::ReportError::NotMeasured) => Some("`plimsoll bench` measures"),
             Self::Report(reports::ReportError::OneSubject) => {
                 Some("name two at least, such as `--subject bundled --subject oci:runc`, or a run that had two")
             }

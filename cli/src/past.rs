@@ -25,7 +25,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// For a run of these spec files.
-    pub(crate) fn new(state: &Path, files: &[SpecFile]) -> Self {
+    pub(crate) fn new<'f>(state: &Path, files: impl IntoIterator<Item = &'f SpecFile>) -> Self {
         Self {
             path: file(state),
             history: None,
@@ -66,7 +66,7 @@ impl Keeper {
 }
 
 /// The checks of spec files, whether they are selected or not; none of a file that this version cannot read.
-pub(crate) fn checks(files: &[SpecFile]) -> Vec<SpecChecks> {
+pub(crate) fn checks<'f>(files: impl IntoIterator<Item = &'f SpecFile>) -> Vec<SpecChecks> {
     let of = |file: &SpecFile| -> Vec<(String, String)> {
         if !file.loaded.faults.is_empty() {
             return Vec::new();
@@ -88,7 +88,7 @@ pub(crate) fn checks(files: &[SpecFile]) -> Vec<SpecChecks> {
         checks
     };
     files
-        .iter()
+        .into_iter()
         .map(|file| SpecChecks {
             file: file.path.clone(),
             sha256: file.sha256.clone(),

@@ -144,6 +144,39 @@ fn starts_are_measured_compared_and_judged_again() {
         open["more"].as_str().unwrap().starts_with("incomparable: kernel"),
         "{open}"
     );
+    has_a_course(&place, 4);
+}
+
+/// Each of the runs is in the history, with what it measured.
+fn has_a_course(place: &Place, runs: usize) {
+    let told = place.plimsoll(&["history", "--bench", "start", "--format", "json"]);
+    let courses: Value = serde_json::from_slice(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    let measures: Vec<&str> = courses
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["measure"].as_str().unwrap())
+        .collect();
+    assert_eq!(measures, ["first", "teardown", "total"], "{courses}");
+    for course in courses.as_array().unwrap() {
+        assert_eq!(course["points"].as_array().unwrap().len(), runs, "{course}");
+        assert_eq!(
+            (&course["figure"], &course["subject"]),
+            (&"p50".into(), &"bundled".into())
+        );
+        assert!(course["points"][0]["spec"].is_string(), "{course}");
+    }
+    let table = place.plimsoll(&["history", "--bench", "st*", "--metric", "total.p9?", "--last", "1"]);
+    let table = text(&table.stdout);
+    assert!(table.contains("start › total.p90, ms: bundled"), "{table}");
+    assert!(table.contains("4 runs; a change can be told from 10 on"), "{table}");
+    let nothing = place.plimsoll(&["history", "--bench", "start", "--subject", "runc"]);
+    assert_eq!(nothing.status.code(), Some(4), "{nothing:?}");
+    let all = text(&place.plimsoll(&["history"]).stdout);
+    assert!(
+        all.contains("benchmarks, of which `--bench NAME` tells more\n  start\n"),
+        "{all}"
+    );
 }
 
 #[test]

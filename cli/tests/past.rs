@@ -192,6 +192,62 @@ fn what_is_skipped_now_and_ran_before_is_told_and_what_is_gone_too() {
     assert_eq!(pasts[0]["entries"].as_array().unwrap().len(), 2);
 }
 
+/// As hyperfine writes it, with another time in it each time.
+fn timed(milliseconds: f64) -> String {
+    let seconds = milliseconds / 1e3;
+    format!(
+        "{{\"results\": [{{\"command\": \"runc run\", \"mean\": {seconds}, \"stddev\": null, \"median\": {seconds},
+          \"user\": 0.001, \"system\": 0.002, \"min\": {seconds}, \"max\": {seconds}, \"times\": [{seconds}], \"exit_codes\": [0]}}]}}"
+    )
+}
+
+#[test]
+fn what_other_tools_measured_has_changes_and_what_is_malformed_is_told_with_its_place() {
+    let place = Place::with("");
+    for n in 0..20 {
+        let level = if n < 10 { 20.0 } else { 25.0 };
+        place.write(
+            "start.json",
+            &timed(level + f64::from(n * 7 % 5) / 10.0 + f64::from(n) * 1e-6),
+        );
+        let revision = if n < 10 { "a1" } else { "b2" };
+        place
+            .plimsoll(&["history", "--import", "start.json", "--revision", revision])
+            .ends(0)
+            .says("start.json: 4 figures");
+    }
+    place
+        .plimsoll(&["history", "--import", "start.json"])
+        .ends(0)
+        .says("start.json: in the history already");
+    place
+        .plimsoll(&["history", "--bench", "start", "--metric", "time", "--subject", "runc*"])
+        .ends(0)
+        .says("start › time.p50, ms: runc run")
+        .says("20 runs; 1 change\n")
+        .says("20.2 → 25.2 ms, 24.8 % worse")
+        .says("< changed");
+    place
+        .plimsoll(&[
+            "history", "--bench", "start", "--metric", "time.p50", "--format", "json",
+        ])
+        .ends(0)
+        .says("\"origin\": \"hyperfine\"")
+        .says("\"worse\": true");
+
+    place.write("bad.json", "{\n  \"results\": [\n    {\"command\": 7}\n  ]\n}\n");
+    place
+        .plimsoll(&["history", "--import", "bad.json", "--import", "start.json"])
+        .ends(2)
+        .warns("error: this is not an export of hyperfine: invalid type: integer `7`, expected a string\n --> bad.json:3:17")
+        .warns("1 fault; nothing is imported");
+    place.plimsoll(&["history", "--import", "nothing.json"]).ends(2);
+    place
+        .plimsoll(&["history", "--bench", "elsewhere"])
+        .ends(4)
+        .warns("no figure in the history is called `elsewhere`");
+}
+
 #[test]
 fn a_history_that_cannot_be_used_is_a_warning_and_changes_no_verdict() {
     if !can_run() {

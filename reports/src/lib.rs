@@ -1,16 +1,21 @@
 //! Reports from one record: terminal table, JSON, JUnit XML, TAP 14, a page for browsers, Markdown, annotations of GitHub,
-//! SARIF, metrics for Prometheus; the difference between two records, and what the subjects of one disagree about.
+//! SARIF, metrics for Prometheus; of benchmarks also CSV, OpenMetrics, Go's format, and what a GitHub action draws; the difference between two records, and what the subjects of one disagree about.
 //!
 //! Everything here is a pure function of the events of a `run.jsonl`: no files, no clock.
 
 mod annotations;
+mod benchstat;
 mod compare;
+mod csv;
 mod diff;
 mod drift;
+mod github_benchmark;
 mod html;
 mod json;
 mod junit;
 mod markdown;
+mod measured;
+mod openmetrics;
 mod place;
 mod prometheus;
 pub mod proof;
@@ -53,6 +58,16 @@ pub enum Format {
     Sarif,
     /// Metrics for the textfile collector of Prometheus' node exporter.
     Prometheus,
+    /// Samples and figures of benchmarks as comma-separated values.
+    Csv,
+    /// Figures of benchmarks in the text format of OpenMetrics.
+    Openmetrics,
+    /// Samples of benchmarks in the text format of Go's benchmarks.
+    Benchstat,
+    /// Figures of benchmarks of which less is better, for github-action-benchmark.
+    GithubBenchmarkSmaller,
+    /// The same of those of which more is better.
+    GithubBenchmarkBigger,
 }
 
 /// Why a report cannot be written.
@@ -61,6 +76,9 @@ pub enum ReportError {
     /// The events are not those of a run.
     #[error("the record does not begin with a `run` event")]
     NotARun,
+    /// There is nothing to export.
+    #[error("the run has no figures of benchmarks")]
+    NotMeasured,
     /// There is nothing to compare.
     #[error("the run has one subject, and a comparison needs two")]
     OneSubject,
@@ -74,7 +92,7 @@ pub enum ReportError {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Table,
         Self::Json,
         Self::Junit,
@@ -84,6 +102,11 @@ impl Format {
         Self::GithubAnnotations,
         Self::Sarif,
         Self::Prometheus,
+        Self::Csv,
+        Self::Openmetrics,
+        Self::Benchstat,
+        Self::GithubBenchmarkSmaller,
+        Self::GithubBenchmarkBigger,
     ];
 
     /// The name on the command line.
@@ -98,6 +121,11 @@ impl Format {
             Self::GithubAnnotations => "github-annotations",
             Self::Sarif => "sarif",
             Self::Prometheus => "prometheus",
+            Self::Csv => "csv",
+            Self::Openmetrics => "openmetrics",
+            Self::Benchstat => "benchstat",
+            Self::GithubBenchmarkSmaller => "github-benchmark-smaller",
+            Self::GithubBenchmarkBigger => "github-benchmark-bigger",
         }
     }
 
@@ -144,5 +172,10 @@ pub fn render(format: Format, events: &[Event], look: &Look) -> Result<String, R
         Format::GithubAnnotations => Ok(annotations::annotations(&run)),
         Format::Sarif => sarif::sarif(&run),
         Format::Prometheus => Ok(prometheus::prometheus(&run)),
+        Format::Csv => csv::csv(&run),
+        Format::Openmetrics => openmetrics::openmetrics(&run),
+        Format::Benchstat => benchstat::benchstat(&run),
+        Format::GithubBenchmarkSmaller => github_benchmark::github_benchmark(&run, false),
+        Format::GithubBenchmarkBigger => github_benchmark::github_benchmark(&run, true),
     }
 }

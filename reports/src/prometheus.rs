@@ -142,16 +142,20 @@ fn family(out: &mut String, name: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge");
 }
 
-fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+fn sample(out: &mut String, name: &str, labelled: &[(&str, &str)], value: f64) {
+    let _ = writeln!(out, "{name}{} {value}", labels(labelled));
+}
+
+/// `{subject="runc",verdict="pass"}`; nothing without labels.
+pub(crate) fn labels(labels: &[(&str, &str)]) -> String {
     let labels: Vec<String> = labels
         .iter()
         .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
         .collect();
-    let labels = match labels.as_slice() {
+    match labels.as_slice() {
         [] => String::new(),
         all => format!("{{{}}}", all.join(",")),
-    };
-    let _ = writeln!(out, "{name}{labels} {value}");
+    }
 }
 
 /// As a label's value is written: backslash, quote and line feed.

@@ -160,7 +160,7 @@ fn figures(out: &mut String, run: &Run<'_>) {
         for measure in &figures.measures {
             let found = |name: &str| {
                 let figure = measure.figures.iter().find(|figure| figure.name == name);
-                figure.map_or_else(String::new, figure_text)
+                figure.map_or_else(String::new, Figure::to_string)
             };
             let samples = match figures.failures {
                 0 => figures.samples.to_string(),
@@ -199,22 +199,6 @@ fn figures(out: &mut String, run: &Run<'_>) {
         };
         let _ = writeln!(out, "note: {note}{of}");
     }
-}
-
-/// `12.3 [11.9, 12.8]`.
-fn figure_text(figure: &Figure) -> String {
-    let number = |number: Option<f64>| match number {
-        None => "failed".to_owned(),
-        Some(n) if n.abs() >= 1000.0 => format!("{n:.0}"),
-        Some(n) if n.abs() >= 10.0 => format!("{n:.1}"),
-        Some(n) => format!("{n:.2}"),
-    };
-    format!(
-        "{} [{}, {}]",
-        number(figure.value),
-        number(figure.low),
-        number(figure.high)
-    )
 }
 
 /// The failure message of a check, or, if asked for, what a passed one saw.

@@ -269,6 +269,90 @@ fn sarif_has_failures_as_results_and_errors_as_notifications() {
 }
 
 #[test]
+fn exports_of_a_benchmark_have_every_sample_and_figure() {
+    let events = events("bench.jsonl");
+    for (format, name) in [
+        (Format::Csv, "bench.csv"),
+        (Format::Openmetrics, "bench.openmetrics"),
+        (Format::Benchstat, "bench.benchstat"),
+        (Format::GithubBenchmarkSmaller, "bench-smaller.json"),
+        (Format::GithubBenchmarkBigger, "bench-bigger.json"),
+        (Format::Json, "bench.json"),
+        (Format::Table, "bench.txt"),
+    ] {
+        compare(name, &render(format, &events, &Look::default()).unwrap());
+    }
+    let csv = render(Format::Csv, &events, &Look::default()).unwrap();
+    // Two cases of three measures with 24 samples and three figures, one of one with ten, and the names of the columns.
+    assert_eq!(csv.lines().count(), 1 + 2 * 3 * (24 + 3) + 10 + 3, "{csv}");
+    assert!(csv.lines().all(|line| line.matches(',').count() == 13), "{csv}");
+    for bigger in [Format::GithubBenchmarkSmaller, Format::GithubBenchmarkBigger] {
+        let text = render(bigger, &events, &Look::default()).unwrap();
+        let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert!(entries.iter().all(|entry| entry["value"].is_f64()), "{text}");
+    }
+}
+
+#[test]
+fn openmetrics_has_its_families_together_and_an_end() {
+    let text = render(Format::Openmetrics, &events("bench.jsonl"), &Look::default()).unwrap();
+    let body = text.strip_suffix("# EOF\n").unwrap();
+    let mut families = Vec::new();
+    let mut series = std::collections::BTreeSet::new();
+    for line in body.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(!families.contains(&name) && ["gauge", "info"].contains(&kind), "{line}");
+            families.push(name);
+        } else if let Some(rest) = line.strip_prefix("# UNIT ") {
+            let (_, unit) = rest.split_once(' ').unwrap();
+            assert!(families.last().unwrap().ends_with(&format!("_{unit}")), "{line}");
+        } else if !line.starts_with("# HELP ") {
+            let [at, value, name] = line.rsplitn(3, ' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}");
+            };
+            assert_eq!((at, value.parse::<f64>().is_ok()), ("1767323045", true), "{line}");
+            let family = name.split('{').next().unwrap();
+            let family = family.strip_suffix("_info").unwrap_or(family);
+            assert_eq!(Some(&family), families.last(), "{line}");
+            assert!(series.insert(name), "twice: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_run_without_benchmarks_has_nothing_to_export() {
+    for format in [
+        Format::Csv,
+        Format::Openmetrics,
+        Format::Benchstat,
+        Format::GithubBenchmarkBigger,
+    ] {
+        let refused = render(format, &fixture(), &Look::default());
+        assert!(matches!(refused, Err(reports::ReportError::NotMeasured)), "{format}");
+    }
+}
+
+#[test]
+fn figures_without_samples_are_exported_too() {
+    let mut events = events("bench.jsonl");
+    for event in &mut events {
+        if let Event::Figures(figures) = event {
+            figures.rounds.clear();
+            figures.measures.iter_mut().for_each(|measure| measure.samples.clear());
+        }
+    }
+    let csv = render(Format::Csv, &events, &Look::default()).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 7 * 3, "{csv}");
+    let text = render(Format::Benchstat, &events, &Look::default()).unwrap();
+    assert_eq!(
+        text.lines().filter(|line| line.starts_with("Benchmark")).count(),
+        7,
+        "{text}"
+    );
+}
+
+#[test]
 fn metrics_keep_to_the_exposition_format() {
     let text = render(Format::Prometheus, &events("page.jsonl"), &Look::default()).unwrap();
     let mut families: Vec<&str> = Vec::new();

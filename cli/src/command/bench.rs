@@ -12,6 +12,7 @@ use crate::{
     arguments::Bench,
     complaint::{self, counted},
     error::Error,
+    past::Keeper,
     progress::Progress,
     report_file,
     streams::Streams,
@@ -95,7 +96,13 @@ pub(super) fn bench(bench: &Bench, state: &Path, streams: &mut Streams) -> Resul
     let summary = outcome?;
     if summary.interrupted {
         streams.err("interrupted: what did not run has no verdict");
-    } else if let Some(path) = &bench.save_baseline {
+    } else {
+        // Not of files that were read and not measured: what was run of them when is another run's to tell.
+        let is_measured = |path: &str| options.cases.iter().any(|case| case.header.file == path);
+        let files = options.files.iter().filter(|file| is_measured(&file.path));
+        Keeper::new(state, files).store(&told, streams);
+    }
+    if let Some(path) = bench.save_baseline.as_ref().filter(|_| !summary.interrupted) {
         let file = baseline::of_run(&options.cases, &measured);
         baseline::save(&file, path)?;
         streams.err(&format!(

@@ -1,22 +1,24 @@
-//! `plimsoll history`: the past of checks on this machine.
+//! `plimsoll history`: the past of checks and of benchmarks on this machine.
+
+mod import;
 
 use std::path::Path;
 
 use harness::plan::Pattern;
-use history::{Stored, table};
+use history::table;
 
 use crate::{
     arguments::{History, HistoryForm},
     complaint::counted,
     error::Error,
-    past, stored_run,
+    past,
     streams::Streams,
 };
 
 pub(super) fn history(asked: &History, state: &Path, streams: &mut Streams) -> Result<u8, Error> {
     let path = past::file(state);
     if !asked.imports.is_empty() {
-        return import(&asked.imports, state, streams);
+        return import::import(asked, state, streams);
     }
     if !path.is_file() {
         return Err(Error::NoHistory(path));
@@ -27,9 +29,14 @@ pub(super) fn history(asked: &History, state: &Path, streams: &mut Streams) -> R
         streams.out(&format!("forgot {}\n", counted(forgotten, "run")))?;
         return Ok(0);
     }
+    if let Some(bench) = &asked.bench {
+        let text = courses(&history, bench, asked)?;
+        streams.out(&text)?;
+        return Ok(0);
+    }
     let text = match &asked.check {
         None => {
-            let overview = history::overview(&history.pasts(&|_| true)?, &history.runs()?);
+            let overview = history::overview(&history.pasts(&|_| true)?, &history.runs()?, history.benches()?);
             match asked.format {
                 HistoryForm::Table => table::overview(&overview),
                 HistoryForm::Json => json(&overview)?,
@@ -52,23 +59,32 @@ pub(super) fn history(asked: &History, state: &Path, streams: &mut Streams) -> R
     Ok(0)
 }
 
-fn import(runs: &[String], state: &Path, streams: &mut Streams) -> Result<u8, Error> {
-    let mut stored = Vec::new();
-    for run in runs {
-        stored.push(stored_run::read(run, state)?);
+/// What a benchmark measured from run to run.
+fn courses(history: &history::History, bench: &str, asked: &History) -> Result<String, Error> {
+    let matches = |pattern: &Option<Pattern>, names: &[String]| {
+        let is = |pattern: &Pattern| names.iter().any(|name| pattern.matches(name));
+        pattern.as_ref().is_none_or(is)
+    };
+    let pattern = |name: &String| Pattern::new(name);
+    let (metric, subject) = (asked.metric.as_ref().map(pattern), asked.subject.as_ref().map(pattern));
+    let bench_pattern = Some(Pattern::new(bench));
+    let mut courses = history.courses(&|name, on| {
+        matches(&bench_pattern, &name.benches())
+            && matches(&metric, &name.metrics())
+            && matches(&subject, &[on.to_owned()])
+    })?;
+    if metric.is_none() {
+        courses = history::foremost(courses);
     }
-    fs_err::create_dir_all(state).map_err(Error::Write)?;
-    let mut history = history::History::open(past::file(state))?;
-    for run in stored {
-        let specs = past::checks(&stored_run::specs(&run.events));
-        let told = match history.store(&run.events, &specs)? {
-            Stored::New(count) => counted(count, "verdict"),
-            Stored::Known => "in the history already".into(),
-        };
-        streams.out(&format!("{}: {told}\n", run.path.display()))?;
+    if courses.is_empty() {
+        let more = [&asked.metric, &asked.subject].into_iter().flatten();
+        let all: Vec<&str> = std::iter::once(bench).chain(more.map(String::as_str)).collect();
+        return Err(Error::NoFigure(all.join(" ")));
     }
-    history.prune(usize::MAX, history::KEPT_VERDICTS)?;
-    Ok(0)
+    match asked.format {
+        HistoryForm::Table => Ok(table::courses(&courses, asked.last)),
+        HistoryForm::Json => json(&courses),
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, Error> {

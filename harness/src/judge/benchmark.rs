@@ -74,6 +74,7 @@ pub(super) fn figures(case: &Case, measured: &Measured, events: &[Event]) -> Opt
         record::bench::Measured {
             name: name.clone(),
             unit: unit(measure).into(),
+            samples: known.samples.iter().map(|sample| value(sample, measure)).collect(),
             figures: shown
                 .filter_map(|(name, figure)| {
                     let found = Spread::of(*figure, &values)?.interval(CONFIDENCE);
@@ -93,6 +94,7 @@ pub(super) fn figures(case: &Case, measured: &Measured, events: &[Event]) -> Opt
         case: case.header.id.clone(),
         samples: known.samples.len() as u64,
         failures: failures.len() as u64,
+        rounds: known.samples.iter().map(|sample| sample.round).collect(),
         measures: measures.collect(),
         notes: known.notes(&failures),
     })))

@@ -76,7 +76,7 @@ impl History {
                 .query_row(
                     params![
                         header.test,
-                        store::variant(case),
+                        store::variant(header),
                         check.id,
                         header.subject,
                         Machine::of(host).0
@@ -151,7 +151,7 @@ impl History {
 }
 
 /// What is not as it was, in words.
-fn changes(then: &Host, now: &Host) -> Vec<String> {
+pub(crate) fn changes(then: &Host, now: &Host) -> Vec<String> {
     [
         ("kernel", then.kernel.clone(), now.kernel.clone()),
         ("cgroup", then.cgroup.clone(), now.cgroup.clone()),

@@ -1,11 +1,14 @@
-//! The past of every check on this machine: an embedded SQLite database, `.plimsoll/history.db`.
+//! The past of every check and of every benchmark on this machine: an embedded SQLite database, `.plimsoll/history.db`.
 //!
 //! It is a convenience and never an authority: verdicts are made without it, and whoever cannot open it says so and goes
 //! on. The clock is not read here; times are those of the records.
 
+mod course;
 mod drift;
+pub mod foreign;
 mod past;
 mod schema;
+mod shift;
 mod store;
 pub mod table;
 
@@ -15,8 +18,10 @@ use record::Host;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
+pub use course::{Course, MetricName, Point, foremost};
 pub use drift::{Machine, SpecChecks};
 pub use past::{CheckName, Entry, Overview, Past, Rate, Series, overview};
+pub use shift::{Shift, fewest};
 pub use store::{KEPT_RUNS, KEPT_VERDICTS, Stored};
 
 /// How long one run waits for another that writes.

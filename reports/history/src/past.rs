@@ -183,6 +183,8 @@ pub struct Overview {
     pub changed: Vec<(CheckName, Series)>,
     /// Checks that waver.
     pub wavering: Vec<(CheckName, Series)>,
+    /// Names of benchmarks.
+    pub benchmarks: Vec<String>,
 }
 
 impl History {
@@ -307,8 +309,8 @@ fn wavers(own: &[&Entry]) -> bool {
     })
 }
 
-/// What stands out. `runs` are the times of the runs, oldest first.
-pub fn overview(pasts: &[Past], runs: &[String]) -> Overview {
+/// What stands out. `runs` are the times of the runs, oldest first, `benchmarks` the names of all.
+pub fn overview(pasts: &[Past], runs: &[String], benchmarks: Vec<String>) -> Overview {
     let all = || {
         pasts.iter().flat_map(|past| {
             past.series
@@ -335,6 +337,7 @@ pub fn overview(pasts: &[Past], runs: &[String]) -> Overview {
         between: runs.first().cloned().zip(runs.last().cloned()),
         changed,
         wavering: all().filter(|(_, series)| series.wavers).collect(),
+        benchmarks,
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// One for each version: what brings a file from the version before to it.
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, FIGURES];
 
 /// The version that this crate writes and the newest that it reads.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -65,6 +65,35 @@ CREATE TABLE verdict (
     PRIMARY KEY (checked, subject, run)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX verdict_of_run ON verdict (run);
+";
+
+const FIGURES: &str = "
+-- What measured it: `plimsoll`, or the tool whose results were imported.
+ALTER TABLE run ADD COLUMN origin TEXT NOT NULL DEFAULT 'plimsoll';
+-- `variant` is as in `checked`; `figure` is `p50`, `mean` and the like.
+CREATE TABLE metric (
+    id INTEGER PRIMARY KEY,
+    bench TEXT NOT NULL,
+    variant TEXT NOT NULL,
+    measure TEXT NOT NULL,
+    figure TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    UNIQUE (bench, variant, measure, figure, unit)
+) STRICT;
+-- What a run measured. No `value` is one that falls on a sample that failed, no `low` or `high` an open end.
+CREATE TABLE figure (
+    metric INTEGER NOT NULL REFERENCES metric,
+    subject INTEGER NOT NULL REFERENCES subject,
+    run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+    spec INTEGER REFERENCES spec,
+    value REAL,
+    low REAL,
+    high REAL,
+    samples INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    PRIMARY KEY (metric, subject, run)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX figure_of_run ON figure (run);
 ";
 
 pub(crate) fn version(connection: &Connection) -> rusqlite::Result<i64> {

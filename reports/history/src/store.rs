@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use record::{Event, Flaky, Ledger, LedgerCase, LedgerCheck, Verdict};
+use record::bench::{Figure, Figures};
+use record::{CaseHeader, Event, Flaky, Host, Ledger, LedgerCase, LedgerCheck, Verdict};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::{Error, History, Machine, SpecChecks, fingerprint};
 
-/// Beyond so many verdicts the oldest runs are forgotten (about 50 MB).
+/// Beyond so many verdicts and figures the oldest runs are forgotten (about 50 MB).
 pub const KEPT_VERDICTS: usize = 200_000;
 
 /// So many of the newest runs are kept however many verdicts they have.
@@ -19,7 +20,7 @@ const SEEN: usize = 400;
 /// What became of a run that was to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
-    /// It is there now, with so many verdicts.
+    /// It is there now, with so many verdicts, or, if another tool measured it, figures.
     New(usize),
     /// It was there already.
     Known,
@@ -51,16 +52,16 @@ fn seen(verdict: &Verdict) -> String {
 }
 
 /// What stands in brackets in the id of a case.
-pub(crate) fn variant(case: &LedgerCase) -> &str {
-    let id = case.header.id.strip_prefix(case.header.test.as_str());
+pub(crate) fn variant(header: &CaseHeader) -> &str {
+    let id = header.id.strip_prefix(header.test.as_str());
     let rest = id.and_then(|rest| rest.strip_prefix('[')).unwrap_or_default();
     rest.rsplit_once(']').map_or("", |(label, _)| label)
 }
 
 impl History {
-    /// Stores what the checks of a run came to. `events` are those of its record, of which only the first line, the
-    /// cases, their verdicts and ends and the last line matter; `specs` are its spec files. Cases under sabotage are left
-    /// out: they are meant to fail. A run that is stored already stays as it is.
+    /// Stores what the checks and the samples of a run came to. `events` are those of its record, of which only the first
+    /// line, the cases, their verdicts, figures and ends and the last line matter; `specs` are its spec files. Cases under
+    /// sabotage are left out: they are meant to fail. A run that is stored already stays as it is.
     ///
     /// # Errors
     /// [`Error::NotARun`] and [`Error::Write`].
@@ -85,7 +86,22 @@ impl History {
             Event::RunEnd { exit, took, .. } => Some((*exit, *took)),
             _ => None,
         });
-        let ledger = Ledger::of(events);
+        let ledger = Ledger::of(events.clone());
+        let headers: BTreeMap<&str, &CaseHeader> = events
+            .clone()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Case(header) => Some((header.id.as_str(), header.as_ref())),
+                _ => None,
+            })
+            .collect();
+        let figures: Vec<&Figures> = events
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Figures(figures) => Some(figures.as_ref()),
+                _ => None,
+            })
+            .collect();
         let versions: BTreeMap<&str, &str> = subjects
             .iter()
             .map(|subject| (subject.name.as_str(), subject.version.as_str()))
@@ -94,17 +110,7 @@ impl History {
             let transaction = self
                 .connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let facts = serde_json::to_string(host).unwrap_or_default();
-            let host = row(
-                &transaction,
-                "host",
-                &[
-                    ("fingerprint", &fingerprint(host)),
-                    ("place", &Machine::of(host).0),
-                    ("facts", &facts),
-                ],
-                1,
-            )?;
+            let host = self::host(&transaction, host)?;
             let stored = transaction.execute(
                 "INSERT OR IGNORE INTO run (name, started, plimsoll, host, exit, took) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![id, started, plimsoll, host, end.map(|e| e.0), end.map(|e| e.1)],
@@ -136,6 +142,23 @@ impl History {
                     count += enter(&transaction, run, spec, version, case, check)?;
                 }
             }
+            for figures in &figures {
+                let Some(header) = headers.get(figures.case.as_str()) else {
+                    continue;
+                };
+                if header.sabotage.is_none() && header.fault.is_none() {
+                    let version = versions.get(header.subject.as_str()).copied().unwrap_or_default();
+                    let of = Measurement {
+                        run,
+                        spec: files.get(header.file.as_str()).copied(),
+                        bench: &header.test,
+                        variant: variant(header),
+                        subject: &header.subject,
+                        version,
+                    };
+                    measured(&transaction, &of, figures)?;
+                }
+            }
             transaction.commit()?;
             Ok(Stored::New(count))
         };
@@ -143,7 +166,7 @@ impl History {
     }
 
     /// Forgets the oldest runs: all but the newest `runs`, and, of those beyond the newest [`KEPT_RUNS`], as many as it
-    /// takes to keep no more than `verdicts`. Answers how many are forgotten.
+    /// takes to keep no more than `verdicts` verdicts and figures. Answers how many are forgotten.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -156,8 +179,9 @@ impl History {
             let mut old: Vec<i64> = Vec::new();
             {
                 let mut newest = transaction.prepare(
-                    "SELECT run.id, (SELECT count(*) FROM verdict WHERE verdict.run = run.id) FROM run
-                     ORDER BY started DESC, id DESC",
+                    "SELECT run.id, (SELECT count(*) FROM verdict WHERE verdict.run = run.id)
+                         + (SELECT count(*) FROM figure WHERE figure.run = run.id)
+                     FROM run ORDER BY started DESC, id DESC",
                 )?;
                 let all = newest.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
                 for (n, one) in all.enumerate() {
@@ -174,9 +198,12 @@ impl History {
             if !old.is_empty() {
                 transaction.execute_batch(
                     "DELETE FROM checked WHERE id NOT IN (SELECT checked FROM verdict);
-                     DELETE FROM subject WHERE id NOT IN (SELECT subject FROM verdict);
+                     DELETE FROM metric WHERE id NOT IN (SELECT metric FROM figure);
+                     DELETE FROM subject WHERE id NOT IN (SELECT subject FROM verdict)
+                         AND id NOT IN (SELECT subject FROM figure);
                      DELETE FROM spec WHERE id NOT IN (SELECT spec FROM run_spec)
-                         AND id NOT IN (SELECT spec FROM verdict WHERE spec IS NOT NULL);
+                         AND id NOT IN (SELECT spec FROM verdict WHERE spec IS NOT NULL)
+                         AND id NOT IN (SELECT spec FROM figure WHERE spec IS NOT NULL);
                      DELETE FROM host WHERE id NOT IN (SELECT host FROM run);",
                 )?;
             }
@@ -194,6 +221,21 @@ pub(crate) fn normal(file: &str) -> String {
         .filter(|part| !matches!(part, std::path::Component::CurDir))
         .collect();
     path.display().to_string()
+}
+
+/// The id of a host's row.
+pub(crate) fn host(transaction: &Transaction<'_>, host: &Host) -> rusqlite::Result<i64> {
+    let facts = serde_json::to_string(host).unwrap_or_default();
+    row(
+        transaction,
+        "host",
+        &[
+            ("fingerprint", &fingerprint(host)),
+            ("place", &Machine::of(host).0),
+            ("facts", &facts),
+        ],
+        1,
+    )
 }
 
 /// The id of the row with these values; made if it is not there. The first `key` columns tell rows apart.
@@ -220,6 +262,84 @@ fn row(transaction: &Transaction<'_>, table: &str, columns: &[(&str, &str)], key
     Ok(transaction.last_insert_rowid())
 }
 
+/// Of what figures are.
+pub(crate) struct Measurement<'a> {
+    /// Id of the row of its run.
+    pub(crate) run: i64,
+    /// Id of the row of its spec.
+    pub(crate) spec: Option<i64>,
+    pub(crate) bench: &'a str,
+    pub(crate) variant: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) version: &'a str,
+}
+
+/// The measure under which the share of samples that failed is kept, as thresholds call it.
+const FAILURES: &str = "failures";
+
+/// Stores the figures of a case, and of those of plimsoll the share of failures.
+pub(crate) fn measured(
+    transaction: &Transaction<'_>,
+    of: &Measurement<'_>,
+    figures: &Figures,
+) -> rusqlite::Result<usize> {
+    let subject = row(
+        transaction,
+        "subject",
+        &[("name", of.subject), ("version", of.version)],
+        2,
+    )?;
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let mut stored = 0;
+    let mut keep = |measure: &str, unit: &str, figure: &Figure| -> rusqlite::Result<()> {
+        let metric = row(
+            transaction,
+            "metric",
+            &[
+                ("bench", of.bench),
+                ("variant", of.variant),
+                ("measure", measure),
+                ("figure", &figure.name),
+                ("unit", unit),
+            ],
+            5,
+        )?;
+        stored += transaction
+            .prepare_cached(
+                "INSERT OR IGNORE INTO figure (metric, subject, run, spec, value, low, high, samples, failures)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                metric,
+                subject,
+                of.run,
+                of.spec,
+                figure.value,
+                figure.low,
+                figure.high,
+                count(figures.samples),
+                count(figures.failures),
+            ])?;
+        Ok(())
+    };
+    for measure in &figures.measures {
+        for figure in &measure.figures {
+            keep(&measure.name, &measure.unit, figure)?;
+        }
+    }
+    if of.spec.is_some() && figures.samples > 0 {
+        let share = 100.0 * figures.failures as f64 / figures.samples as f64;
+        let of_failures = Figure {
+            name: "share".into(),
+            value: Some(share),
+            low: Some(share),
+            high: Some(share),
+        };
+        keep(FAILURES, "%", &of_failures)?;
+    }
+    Ok(stored)
+}
+
 fn enter(
     transaction: &Transaction<'_>,
     run: i64,
@@ -235,7 +355,7 @@ fn enter(
     let checked = row(
         transaction,
         "checked",
-        &[("test", test), ("variant", variant(case)), ("name", &check.id)],
+        &[("test", test), ("variant", variant(&case.header)), ("name", &check.id)],
         3,
     )?;
     let subject = row(

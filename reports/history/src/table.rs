@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{CheckName, Overview, Past, Series};
+use record::bench::number;
+
+use crate::{CheckName, Course, Overview, Past, Series, Shift, fewest};
 
 /// The past of checks: what it comes to for each subject, then each run, newest first, at most `most` of them.
 pub fn table(pasts: &[Past], most: usize) -> String {
@@ -42,6 +44,106 @@ pub fn table(pasts: &[Past], most: usize) -> String {
     out
 }
 
+/// The courses of figures: where each changed, then each run, newest first, at most `most` of them.
+pub fn courses(courses: &[Course], most: usize) -> String {
+    let mut out = String::new();
+    for (n, course) in courses.iter().enumerate() {
+        if n > 0 {
+            out.push('\n');
+        }
+        let on = course.points.last().map_or("", |point| point.host.cpu.as_str());
+        let on = if on.is_empty() {
+            String::new()
+        } else {
+            format!(", on {on}")
+        };
+        let _ = writeln!(out, "{}, {}: {}{on}", course.name, course.name.unit, course.subject);
+        let _ = writeln!(out, "  {}", since(course));
+        for shift in course.shifts.iter().rev() {
+            let _ = writeln!(out, "  {}", step(course, shift));
+            let beside = match shift.beside.as_slice() {
+                [] => "nothing that the history knows of".to_owned(),
+                all => all.join("; "),
+            };
+            let _ = writeln!(out, "    changed beside it: {beside}");
+        }
+        let rows: Vec<[String; 6]> = course
+            .points
+            .iter()
+            .enumerate()
+            .rev()
+            .take(most)
+            .map(|(at, point)| {
+                let failed = match point.failures {
+                    0 => String::new(),
+                    failures => format!(", {failures} failed"),
+                };
+                let is_first = course.shifts.iter().any(|shift| shift.at == at);
+                [
+                    point.started.clone(),
+                    point.run.clone(),
+                    number(point.value),
+                    interval(point.low, point.high),
+                    match point.samples {
+                        1 => format!("1 sample{failed}"),
+                        count => format!("{count} samples{failed}"),
+                    },
+                    if is_first { "< changed".into() } else { String::new() },
+                ]
+            })
+            .collect();
+        columns(&mut out, &rows);
+        if course.points.len() > most {
+            let _ = writeln!(out, "  and {} older", course.points.len() - most);
+        }
+    }
+    out
+}
+
+/// `[11.9, 12.8]`; nothing if neither end is known.
+fn interval(low: Option<f64>, high: Option<f64>) -> String {
+    let end = |end: Option<f64>| end.map_or_else(|| "open".to_owned(), |end| number(Some(end)));
+    match (low, high) {
+        (None, None) => String::new(),
+        (low, high) => format!("[{}, {}]", end(low), end(high)),
+    }
+}
+
+/// How many runs there are, and whether it changed.
+fn since(course: &Course) -> String {
+    let runs = match course.points.len() {
+        1 => "1 run".to_owned(),
+        count => format!("{count} runs"),
+    };
+    let comparable = course.points.iter().filter(|point| point.value.is_some()).count();
+    match course.shifts.len() {
+        0 if comparable < fewest() => format!("{runs}; a change can be told from {} on", fewest()),
+        0 => format!("{runs}; no change"),
+        1 => format!("{runs}; 1 change"),
+        count => format!("{runs}; {count} changes"),
+    }
+}
+
+/// `2026-01-16T00:00:00Z, run 0016: 12.3 → 14.1 ms, 14.6 % worse (p 0.005)`
+fn step(course: &Course, shift: &Shift) -> String {
+    let share = (shift.after / shift.before - 1.0).abs() * 100.0;
+    let share = if share.is_finite() {
+        format!("{share:.1} % ")
+    } else {
+        String::new()
+    };
+    format!(
+        "{}, run {}: {} → {} {}, {share}{} (p {:.3})",
+        shift.started,
+        shift.run,
+        number(Some(shift.before)),
+        number(Some(shift.after)),
+        course.name.unit,
+        if shift.worse { "worse" } else { "better" },
+        shift.p
+    )
+}
+
 /// What stands out.
 pub fn overview(overview: &Overview) -> String {
     let mut out = String::new();
@@ -70,6 +172,12 @@ pub fn overview(overview: &Overview) -> String {
         let _ = writeln!(out, "\n{title}");
         for (name, series) in list {
             let _ = writeln!(out, "  {}", line(name, series));
+        }
+    }
+    if !overview.benchmarks.is_empty() {
+        let _ = writeln!(out, "\nbenchmarks, of which `--bench NAME` tells more");
+        for name in &overview.benchmarks {
+            let _ = writeln!(out, "  {name}");
         }
     }
     out

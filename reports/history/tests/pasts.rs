@@ -214,7 +214,7 @@ fn an_overview_names_what_changed_lately_and_what_wavers() {
             .store(&run(id, day, "6.1", &[words]), &spec("a", &BOTH))
             .unwrap();
     }
-    let overview = history::overview(&history.pasts(&|_| true).unwrap(), &history.runs().unwrap());
+    let overview = history::overview(&history.pasts(&|_| true).unwrap(), &history.runs().unwrap(), Vec::new());
     assert_eq!((overview.runs, overview.checks), (2, 2));
     assert_eq!(overview.changed.len(), 1);
     let text = table::overview(&overview);

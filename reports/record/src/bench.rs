@@ -150,6 +150,9 @@ pub struct Figures {
     pub samples: u64,
     /// Of these, those that failed.
     pub failures: u64,
+    /// The round of each sample that counts, in the order in which they were taken: what cases took in one round is a pair.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<u64>,
     /// By measure, in the order of their names.
     pub measures: Vec<Measured>,
     /// What there is to say about them.
@@ -167,6 +170,14 @@ pub struct Measured {
     pub unit: String,
     /// By name: `p50`, `p90`, `p99`.
     pub figures: Vec<Figure>,
+    /// What each sample came to, in the order of [`Figures::rounds`]; `None` is one that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Option<f64>>,
+}
+
+/// Whether more of this unit is better: it counts what was done in a time. Of all others less is.
+pub fn more_is_better(unit: &str) -> bool {
+    unit.ends_with("/s") || unit == "x gate"
 }
 
 /// A figure with the interval in which it lies with 95 % confidence.
@@ -184,4 +195,48 @@ pub struct Figure {
     /// Upper end; `None` if samples that failed are in the way.
     #[serde(default)]
     pub high: Option<f64>,
+}
+
+impl std::fmt::Display for Figure {
+    /// `12.3 [11.9, 12.8]`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [value, low, high] = [self.value, self.low, self.high].map(number);
+        write!(f, "{value} [{low}, {high}]")
+    }
+}
+
+/// A value with as many digits as a person compares; `failed` where there is none.
+pub fn number(value: Option<f64>) -> String {
+    match value {
+        None => "failed".to_owned(),
+        Some(n) if n.abs() >= 1000.0 => format!("{n:.0}"),
+        Some(n) if n.abs() >= 10.0 => format!("{n:.1}"),
+        Some(n) if n.abs() >= 0.1 || n == 0.0 => format!("{n:.2}"),
+        Some(n) => format!("{n:.2e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_better_if_they_are_more() {
+        let better = ["ms", "s", "ns", "MiB", "pods/s", "Mbit/s", "x gate"].map(more_is_better);
+        assert_eq!(better, [false, false, false, false, true, true, true]);
+    }
+
+    #[test]
+    fn numbers_have_the_digits_that_say_something() {
+        let told = [
+            None,
+            Some(0.0),
+            Some(0.001_234),
+            Some(1.234),
+            Some(56.78),
+            Some(12_345.6),
+        ]
+        .map(number);
+        assert_eq!(told, ["failed", "0.00", "1.23e-3", "1.23", "56.8", "12346"]);
+    }
 }

@@ -528,6 +528,7 @@ fn of_a_benchmark() -> [Event; 4] {
             case: case(),
             samples: 2,
             failures: 1,
+            rounds: vec![3, 4],
             measures: vec![Measured {
                 name: "total".into(),
                 unit: "ms".into(),
@@ -537,6 +538,7 @@ fn of_a_benchmark() -> [Event; 4] {
                     low: Some(1.0),
                     high: None,
                 }],
+                samples: vec![Some(1.5), None],
             }],
             notes: vec!["one start in two failed".into()],
         })),
