@@ -35,6 +35,7 @@ pub mod simulated;
 mod span;
 mod streams;
 mod volume;
+pub mod wiring;
 mod worker;
 
 pub use cgroup::CgroupError;

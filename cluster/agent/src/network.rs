@@ -253,6 +253,21 @@ fn pair(index: u32, name: &str, mac: Option<[u8; 6]>, far: &str, there: &Namespa
     near.build()
 }
 
+/// Two namespaces, each with its address, and nothing between them but a pair of interfaces.
+pub(crate) async fn bare_pair() -> Result<[(Ipv4Addr, Namespace); 2], NetworkError> {
+    let ends = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
+    let (one, of_one) = room_with_links("bare-1").await?;
+    let (two, of_two) = room_with_links("bare-2").await?;
+    let message = pair(FIRST, "e0", None, "e0", two.net(), WIRE_MTU);
+    let add = of_one.link().add(message);
+    add.execute().await.map_err(link("make a pair of interfaces"))?;
+    for (links, own) in [&of_one, &of_two].into_iter().zip(ends) {
+        up(links, FIRST).await?;
+        address(links, FIRST, own, 24).await?;
+    }
+    Ok([(ends[0], one.net().clone()), (ends[1], two.net().clone())])
+}
+
 async fn socket_in(room: &Room) -> io::Result<TcpSocket> {
     let made = room.run(|| {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
