@@ -12,9 +12,11 @@ use spec::{Fault, Step, Target, Test};
 use crate::{discover::in_parallel, prove};
 
 pub mod benchmark;
+mod bundled_cluster;
 pub mod select;
 
 pub use benchmark::{Measured, benchmarks};
+pub use bundled_cluster::{is_bundled_cluster, network};
 pub use select::{LabelSelector, ParseSelector, Pattern};
 
 /// Everything that the guard needs to drive one case. Travels as JSON.
@@ -111,14 +113,16 @@ pub struct Plan {
 /// Name of the subject of tests of the host itself.
 pub const HOST: &str = "host";
 
-/// Name of the bundled cluster as a subject.
+/// Name of the bundled cluster as a subject, connected as it is unless told; [`network`] knows the others.
 pub const CLUSTER: &str = "cluster";
 
 /// Name of a cluster behind a kubeconfig as a subject.
 pub const KUBE: &str = "kube";
 
-/// The subjects that are clusters; every other one is a runtime.
-pub const CLUSTERS: [&str; 2] = [CLUSTER, KUBE];
+/// Whether the subject of this name is a cluster; every other one is a runtime.
+pub fn is_cluster(subject: &str) -> bool {
+    subject == KUBE || is_bundled_cluster(subject)
+}
 
 /// A way in which the bundled cluster can be broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,11 +242,14 @@ pub(crate) fn seats<'s>(test: &Test, subjects: &'s [String], offered: &[Target])
     let seats: Vec<_> = subjects
         .iter()
         .map(|name| {
-            let is_cluster = CLUSTERS.contains(&name.as_str());
-            let target = if is_cluster { Target::Cluster } else { Target::Runtime };
+            let target = if is_cluster(name) {
+                Target::Cluster
+            } else {
+                Target::Runtime
+            };
             (name.as_str(), target)
         })
-        .filter(|(_, target)| wanted(*target))
+        .filter(|(name, target)| wanted(*target) && bundled_cluster::concerns(test, name))
         .collect();
     if wanted(Target::Host) && !wanted(Target::Runtime) && !wanted(Target::Cluster) {
         vec![(HOST, Target::Host)]

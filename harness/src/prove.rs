@@ -67,7 +67,7 @@ pub(crate) fn cases(
 /// The cases under faults of the bundled cluster itself. Where an author has written what breaks a test, only all faults
 /// together add to it: a cluster for each takes its time.
 pub(crate) fn cluster_cases(healthy: &Case, faults: &[ClusterFault], breadth: Breadth) -> Vec<Case> {
-    if healthy.header.subject != plan::CLUSTER {
+    if !plan::is_bundled_cluster(&healthy.header.subject) {
         return Vec::new();
     }
     let checks = dimension::of_checks(healthy);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::benchmark::gate::REFERENCE;
-use crate::plan::{CLUSTER, CLUSTERS, HOST, KUBE};
+use crate::plan::{HOST, KUBE, is_bundled_cluster, is_cluster};
 
 /// How long a program may take to tell its version.
 const VERSION_WITHIN: Duration = Duration::from_secs(5);
@@ -36,11 +36,15 @@ pub struct Kube {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Neither `bundled` nor `oci:…`.
-    #[error("unknown subject `{0}`: expected `bundled`, `oci:ARGV…`, `NAME=oci:ARGV…`, `cluster` or `kube`")]
+    #[error(
+        "unknown subject `{0}`: expected `bundled`, `oci:ARGV…`, `NAME=oci:ARGV…`, `cluster`, \
+         `cluster-bridge`, `cluster-vxlan`, `cluster-bridge-vxlan` or `kube`"
+    )]
     Unknown(String),
     /// The name in front of `=` cannot be part of the id of a case.
     #[error(
-        "`{0}` cannot name a subject: expected letters, digits, `-`, `_` and `.`, but not `host`, `cluster` or `kube`"
+        "`{0}` cannot name a subject: expected letters, digits, `-`, `_` and `.`, but not `host`, `kube` or one of the \
+         bundled cluster's"
     )]
     Name(String),
     /// `oci:` and nothing behind it.
@@ -61,7 +65,7 @@ pub enum ParseError {
 }
 
 impl Subject {
-    /// Reads `bundled`, `cluster`, `oci:ARGV…` or `NAME=oci:ARGV…`, words split as a shell does. `own` is this program's
+    /// Reads `bundled`, `cluster` and its like, `oci:ARGV…` or `NAME=oci:ARGV…`, words split as a shell does. `own` is this program's
     /// executable, `path` the value of `PATH`.
     ///
     /// # Errors
@@ -76,7 +80,7 @@ impl Subject {
         };
         match text {
             "bundled" => return Ok(own_verb(&["oci"])),
-            CLUSTER => return Ok(own_verb(&["cluster", "serve"])),
+            cluster if is_bundled_cluster(cluster) => return Ok(own_verb(&["cluster", "serve"])),
             KUBE => return Err(ParseError::NoKubeconfig),
             _ => {}
         }
@@ -89,7 +93,7 @@ impl Subject {
             .ok_or_else(|| ParseError::Unknown(text.into()))?;
         if let Some(name) = given {
             let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if name.is_empty() || !name.chars().all(fits) || name == HOST || CLUSTERS.contains(&name) {
+            if name.is_empty() || !name.chars().all(fits) || name == HOST || is_cluster(name) {
                 return Err(ParseError::Name(name.into()));
             }
         }
@@ -97,7 +101,7 @@ impl Subject {
         let program = argv.first_mut().ok_or(ParseError::Empty)?;
         *program = found(program, path).ok_or_else(|| ParseError::NotFound(program.clone()))?;
         let name = given.unwrap_or_else(|| name(&argv)).to_owned();
-        if CLUSTERS.contains(&name.as_str()) {
+        if is_cluster(&name) {
             return Err(ParseError::Name(name));
         }
         Ok(Self { name, argv, kube: None })
@@ -146,12 +150,12 @@ impl Subject {
 
     /// Whether it is in this program, and this is a build for debugging.
     pub fn is_debug_build(&self) -> bool {
-        cfg!(debug_assertions) && [CLUSTER, "bundled"].contains(&self.name.as_str())
+        cfg!(debug_assertions) && (self.name == "bundled" || is_bundled_cluster(&self.name))
     }
 
     /// Whether it is a cluster.
     pub fn is_cluster(&self) -> bool {
-        CLUSTERS.contains(&self.name.as_str())
+        is_cluster(&self.name)
     }
 }
 

@@ -293,10 +293,10 @@ pub(crate) fn rerun(run: &Run<'_>, case: &Case<'_>) -> String {
 fn selected(subject: &SubjectInfo) -> String {
     let argv: Vec<String> = subject.argv.iter().map(|word| shell(word)).collect();
     let argv = argv.join(" ");
-    // These two are not programs that a user names.
-    match subject.name.as_str() {
-        "cluster" => return "cluster".into(),
-        "kube" => return format!("kube {argv}"),
+    // These are not programs that a user names.
+    match subject.argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [_, "cluster", "serve"] => return subject.name.clone(),
+        ["--kubeconfig", ..] => return format!("kube {argv}"),
         _ => {}
     }
     let program = subject

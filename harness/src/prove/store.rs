@@ -59,7 +59,8 @@ impl Store {
         let mut base = BTreeMap::new();
         let mut known: BTreeMap<&str, String> = BTreeMap::new();
         for subject in subjects {
-            let mut parts = vec![plimsoll.clone(), host.clone()];
+            // The name, too: the bundled cluster has several, and one command line.
+            let mut parts = vec![plimsoll.clone(), host.clone(), subject.name.clone()];
             for word in &subject.argv {
                 // Every file that the command line names: a wrapper and what it wraps.
                 if Path::new(word).is_file() && Path::new(word) != own {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex};
 
-use crate::plan::{CLUSTERS, Case};
+use crate::plan::{Case, is_cluster};
 
 /// The room that a job has, in parts.
 const PARTS: usize = 4;
@@ -19,7 +19,7 @@ struct Place {
 /// A cluster that is broken on purpose is mostly waited for: until a pod that never comes is late.
 fn room(case: &Case) -> usize {
     let header = &case.header;
-    if header.broken_on_purpose() && CLUSTERS.contains(&header.subject.as_str()) {
+    if header.broken_on_purpose() && is_cluster(&header.subject) {
         1
     } else {
         PARTS

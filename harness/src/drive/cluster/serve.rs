@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Lack;
 use crate::guard::{HOME, Home, Job};
-use crate::{observe, wait};
+use crate::{observe, plan, wait};
 
 /// Time for the API and all nodes to be there.
 const UP: Duration = Duration::from_secs(30);
@@ -98,7 +98,7 @@ fn configuration(job: &Job) -> Value {
         let nodes = declared.nodes.iter().map(|node| json!(node.value));
         config["nodes"] = nodes.collect();
     }
-    if let Some(network) = declared.network {
+    if let Some(network) = declared.network.or_else(|| plan::network(&job.subject.name)) {
         config["network"] = json!(network);
     }
     if let Some(seed) = declared.seed {
