@@ -13,6 +13,7 @@ pub(crate) mod lab;
 mod listen;
 mod mode;
 mod relay;
+mod segments;
 mod vxlan;
 
 pub(crate) use bandwidth::Bandwidth;
@@ -30,6 +31,7 @@ use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute,
 use rtnetlink::packet_route::route::RouteScope;
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use segments::Segments;
 use tokio::net::TcpSocket;
 
 use crate::address::{GATEWAY, Pool, Subnet, WIRE, WIRE_MTU, WIRE_PREFIX};
@@ -236,17 +238,25 @@ async fn route(links: &Handle, to: Subnet, index: u32, by: Option<Ipv4Addr>) -> 
 }
 
 /// Both ends of a pair in one request: each with its name, the far one in `there` as its interface 2. `mtu` is the longest
-/// packet that either sends.
-fn pair(index: u32, name: &str, mac: Option<[u8; 6]>, far: &str, there: &Namespace, mtu: u32) -> LinkMessage {
+/// packet that either sends, `segments` the longest chain of such that it hands on as one.
+fn pair(
+    index: u32,
+    name: &str,
+    mac: Option<[u8; 6]>,
+    far: &str,
+    there: &Namespace,
+    (mtu, segments): (u32, Segments),
+) -> LinkMessage {
     // Not up: while it is made it has no peer yet, and that cannot be up (ENOTCONN).
     let peer = LinkMessageBuilder::<LinkUnspec>::new().name(far).index(FIRST).mtu(mtu);
-    let peer = peer.setns_by_fd(there.raw());
+    let peer = segments.limit(peer.setns_by_fd(there.raw()));
     let mut near = LinkMessageBuilder::<rtnetlink::LinkVeth>::new_with_info_kind(InfoKind::Veth)
         .name(name)
         .index(index)
         .mtu(mtu)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build())))
         .up();
+    near = segments.limit(near);
     if let Some(mac) = mac {
         near = near.append_extra_attribute(LinkAttribute::Address(mac.to_vec()));
     }
@@ -258,7 +268,7 @@ pub(crate) async fn bare_pair() -> Result<[(Ipv4Addr, Namespace); 2], NetworkErr
     let ends = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
     let (one, of_one) = room_with_links("bare-1").await?;
     let (two, of_two) = room_with_links("bare-2").await?;
-    let message = pair(FIRST, "e0", None, "e0", two.net(), WIRE_MTU);
+    let message = pair(FIRST, "e0", None, "e0", two.net(), (WIRE_MTU, Segments::Usual));
     let add = of_one.link().add(message);
     add.execute().await.map_err(link("make a pair of interfaces"))?;
     for (links, own) in [&of_one, &of_two].into_iter().zip(ends) {
@@ -323,7 +333,7 @@ impl NodeNetwork {
         parameters(&network.room, forwarding()).await?;
         let name = format!("node{number}");
         let port = port(number);
-        let message = pair(port, &name, None, "e0", network.room.net(), WIRE_MTU);
+        let message = pair(port, &name, None, "e0", network.room.net(), (WIRE_MTU, Segments::Long));
         let add = underlay.links.link().add(message);
         add.execute().await.map_err(link("make the node's interface"))?;
         let join = LinkUnspec::new_with_index(port).controller(FIRST).build();
@@ -484,7 +494,8 @@ impl NodeNetwork {
         if mode.pods == PodMode::Bridge {
             return bridge::attach(&self.links, pod, self.number, mode, there, inside).await;
         }
-        let message = pair(pod.index, &pod.name(), Some(NODE_END), "eth0", there, mode.mtu());
+        let sends = (mode.mtu(), mode.segments());
+        let message = pair(pod.index, &pod.name(), Some(NODE_END), "eth0", there, sends);
         let add = self.links.link().add(message);
         add.execute().await.map_err(link("make the pod's interface"))?;
         route(&self.links, Subnet::host(pod.address), pod.index, None).await?;

@@ -29,8 +29,6 @@ pub(crate) const NO_ENDPOINTS_NODE: &str = "no-endpoint-nodeports";
 /// Where pods go under their own address.
 const DIRECT: &str = "direct-ips";
 
-/// Marks a packet that is to leave under the node's address.
-pub(crate) const MARK_FOR_MASQUERADE: &str = "mark-for-masquerade";
 /// Refuses a packet.
 pub(crate) const REJECT: &str = "reject-chain";
 const DISPATCH: &str = "services";
@@ -42,8 +40,10 @@ const ADDRESS_CHECK: &str = "cluster-ips-check";
 /// `RTN_LOCAL`: an address of this machine.
 pub(crate) const OWN: u32 = 2;
 
-/// The bit of the mark, kube-proxy's own.
-const MASQUERADE: u32 = 0x4000;
+/// The bit of the mark of a packet that is to leave under the node's address, kube-proxy's own. It is set where that is found,
+/// and not in a chain for it, as kube-proxy has: whenever a chain changes the kernel follows every way through the table
+/// anew, and half of them would be ways into that one.
+pub(crate) const MASQUERADE: u32 = 0x4000;
 /// Turns of chains: where destinations and sources are changed, and where packets are judged.
 const DNAT: i32 = -100;
 const SNAT: i32 = 100;
@@ -143,7 +143,6 @@ fn rules(config: &Config, faults: &Faults) -> Vec<(&'static str, Vec<Rule>)> {
                     .map(&NODE_FRONT, NODE_PORTS),
             ],
         ),
-        (MARK_FOR_MASQUERADE, vec![Rule::new().mark(MASQUERADE)]),
         (
             MASQUERADING,
             vec![

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use netfilter::{Field, Part, Rule, Set, Type, Value, Verdict};
 
-use crate::base::{
-    CLUSTER_ADDRESSES, MARK_FOR_MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, OWN, REJECT, SERVICES,
-};
+use crate::base::{CLUSTER_ADDRESSES, MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, OWN, REJECT, SERVICES};
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Endpoints};
 use crate::fault::Faults;
@@ -271,7 +269,7 @@ impl<'a> PortMaker<'a> {
         pods.fold(rule, |rule, pods| {
             rule.outside(Field::SourceAddress, pods.base, pods.prefix)
         })
-        .jump(MARK_FOR_MASQUERADE)
+        .mark(MASQUERADE)
     }
 
     /// The backend that a client had, or any.
@@ -291,7 +289,7 @@ impl<'a> PortMaker<'a> {
 
     fn external(&self, of_all: &str, of_local: &str) -> Vec<Rule> {
         if !self.external_local {
-            return vec![Rule::new().jump(MARK_FOR_MASQUERADE), Rule::new().goto(of_all)];
+            return vec![Rule::new().mark(MASQUERADE), Rule::new().goto(of_all)];
         }
         // Pods and the node itself are inside, whatever address they take.
         let pods = self.maker.config.pods.iter().map(|pods| {
@@ -300,7 +298,7 @@ impl<'a> PortMaker<'a> {
                 .goto(of_all)
         });
         let mut rules: Vec<Rule> = pods.collect();
-        rules.push(Rule::new().is(Field::SourceKind, OWN).jump(MARK_FOR_MASQUERADE));
+        rules.push(Rule::new().is(Field::SourceKind, OWN).mark(MASQUERADE));
         rules.push(Rule::new().is(Field::SourceKind, OWN).goto(of_all));
         if !self.backends.local.is_empty() {
             rules.push(Rule::new().goto(of_local));
@@ -311,14 +309,10 @@ impl<'a> PortMaker<'a> {
     fn endpoint(&self, endpoint: &Endpoint, part: &mut Part) -> Vec<Rule> {
         let mut rules = Vec::new();
         if self.maker.faults.has("source-lost") {
-            rules.push(Rule::new().jump(MARK_FOR_MASQUERADE));
+            rules.push(Rule::new().mark(MASQUERADE));
         } else if !self.maker.faults.has("hairpin-not-masqueraded") {
             // A pod that reaches itself would answer itself directly, and wait for an answer of the Service.
-            rules.push(
-                Rule::new()
-                    .is(Field::SourceAddress, endpoint.address)
-                    .jump(MARK_FOR_MASQUERADE),
-            );
+            rules.push(Rule::new().is(Field::SourceAddress, endpoint.address).mark(MASQUERADE));
         }
         if let Some(timeout) = self.affinity {
             let name = self.affinity_name(endpoint, timeout);
@@ -427,14 +421,14 @@ mod tests {
                 "cluster-ips 10.96.0.9",
                 "service-ips 10.96.0.9 . tcp . 80 : goto service-a/web/tcp/http",
                 "service-nodeports tcp . 30080 : goto external-a/web/tcp/http",
-                "endpoint-a/web/tcp/http__10.244.1.2/8080: ip saddr 10.244.1.2 jump mark-for-masquerade",
+                "endpoint-a/web/tcp/http__10.244.1.2/8080: ip saddr 10.244.1.2 meta mark set mark and 0xffffbfff xor 0x4000",
                 "endpoint-a/web/tcp/http__10.244.1.2/8080: meta l4proto tcp dnat to 10.244.1.2:8080",
-                "endpoint-a/web/tcp/http__10.244.1.3/8080: ip saddr 10.244.1.3 jump mark-for-masquerade",
+                "endpoint-a/web/tcp/http__10.244.1.3/8080: ip saddr 10.244.1.3 meta mark set mark and 0xffffbfff xor 0x4000",
                 "endpoint-a/web/tcp/http__10.244.1.3/8080: meta l4proto tcp dnat to 10.244.1.3:8080",
-                "external-a/web/tcp/http: jump mark-for-masquerade",
+                "external-a/web/tcp/http: meta mark set mark and 0xffffbfff xor 0x4000",
                 "external-a/web/tcp/http: goto service-a/web/tcp/http",
-                "service-a/web/tcp/http: ip daddr 10.96.0.9 meta l4proto tcp th dport 80 ip saddr != 10.244.1.0/24 jump \
-                 mark-for-masquerade",
+                "service-a/web/tcp/http: ip daddr 10.96.0.9 meta l4proto tcp th dport 80 ip saddr != 10.244.1.0/24 meta \
+                 mark set mark and 0xffffbfff xor 0x4000",
                 "service-a/web/tcp/http: numgen random mod 2 0 goto endpoint-a/web/tcp/http__10.244.1.2/8080",
                 "service-a/web/tcp/http: goto endpoint-a/web/tcp/http__10.244.1.3/8080",
             ]
@@ -503,7 +497,7 @@ mod tests {
             external,
             [
                 "ip saddr 10.244.1.0/24 goto service-a/web/tcp/http",
-                "fib saddr type 2 jump mark-for-masquerade",
+                "fib saddr type 2 meta mark set mark and 0xffffbfff xor 0x4000",
                 "fib saddr type 2 goto service-a/web/tcp/http",
                 "goto local-a/web/tcp/http",
             ]

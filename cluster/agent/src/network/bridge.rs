@@ -46,7 +46,8 @@ pub(super) async fn attach(
     there: &Namespace,
     inside: &Handle,
 ) -> Result<(), NetworkError> {
-    let message = pair(pod.index, &pod.name(), None, "eth0", there, mode.mtu());
+    let sends = (mode.mtu(), mode.segments());
+    let message = pair(pod.index, &pod.name(), None, "eth0", there, sends);
     let add = links.link().add(message);
     add.execute().await.map_err(link("make the pod's interface"))?;
     let join = LinkUnspec::new_with_index(pod.index).controller(INDEX).build();

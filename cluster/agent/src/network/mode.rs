@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::segments::Segments;
 use crate::address::WIRE_MTU;
 
 /// What VXLAN puts before a packet: an Ethernet header, its own, and those of UDP and IPv4 (RFC 7348, section 5).
@@ -46,6 +47,15 @@ impl NetworkMode {
         match self.routes {
             RouteMode::HostGw => WIRE_MTU,
             RouteMode::Vxlan => WIRE_MTU - OVERHEAD,
+        }
+    }
+
+    /// The longest chain of packets that goes to a pod or from it as one.
+    pub(super) fn segments(self) -> Segments {
+        match self.routes {
+            RouteMode::HostGw => Segments::Long,
+            // What does not fit into a datagram would be cut into packets before it gets there.
+            RouteMode::Vxlan => Segments::Usual,
         }
     }
 }

@@ -10,6 +10,7 @@ use rtnetlink::{LinkUnspec, LinkVeth};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use super::segments::Segments;
 use super::{FIRST, NetworkError, Underlay, link, namespace, parameters, up};
 
 /// Frames beyond so many bytes are dropped, as a full queue does.
@@ -60,6 +61,7 @@ impl Relay {
         // The wire itself is not behind them, and would answer for its own address past the relay.
         let silent = [format!("node{number}"), names.1].map(|name| (format!("ipv4/conf/{name}/arp_ignore"), "8"));
         parameters(&underlay.room, silent.to_vec()).await?;
+        bounded(underlay, number, Segments::Usual).await?;
         up(&underlay.links, on_bridge).await?;
         up(&underlay.links, inner).await?;
         controlled(underlay, node, None).await?;
@@ -93,7 +95,16 @@ async fn remove(underlay: &Underlay, number: u16) -> Result<(), NetworkError> {
     gone.map_err(link("remove the interfaces of a relay"))?;
     let own = vec![(format!("ipv4/conf/node{number}/arp_ignore"), "0")];
     parameters(&underlay.room, own).await?;
+    bounded(underlay, number, Segments::Long).await?;
     controlled(underlay, super::port(number), Some(FIRST)).await
+}
+
+/// Bounds what a node sends at once: a frame of a socket has no length for more than a packet has.
+async fn bounded(underlay: &Underlay, number: u16, segments: Segments) -> Result<(), NetworkError> {
+    match underlay.nodes.lock().await.get(&number) {
+        Some(links) => segments.set(links, FIRST).await,
+        None => Ok(()),
+    }
 }
 
 /// Puts an interface of the wire on the bridge, or takes it off.
