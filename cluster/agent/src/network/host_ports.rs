@@ -407,10 +407,7 @@ mod tests {
         node.unpublish(&first.network).await.unwrap();
         assert_eq!(exchange(&client, node.address()), None);
         node.publish(&second.network, ports).await.unwrap();
-        assert_eq!(
-            exchange(&client, node.address()),
-            Some("second".into()),
-            "over the same socket"
-        );
+        let answers = (0..20).find_map(|_| exchange(&client, node.address()));
+        assert_eq!(answers, Some("second".into()), "over the same socket");
     }
 }
