@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use harness::plan::{self, SpecFile};
-use history::{History, SpecChecks};
+use history::{Course, History, Machine, SpecChecks, table};
 use record::{Event, Ledger};
+use reports::{Past, PastChange, PastPoint, Run};
 
 use crate::streams::Streams;
 
@@ -62,6 +63,66 @@ impl Keeper {
         for warning in self.warnings {
             streams.err(&format!("warning: {warning}"));
         }
+    }
+}
+
+/// The medians of a run's benchmarks in earlier runs on its machine, from the history beside its record; none if there is no
+/// history, or it cannot be read: a page without it is better than none.
+pub(crate) fn of_benchmarks(events: &[Event], record: &Path) -> Vec<Past> {
+    let Some(run) = Run::of(events) else {
+        return Vec::new();
+    };
+    let path = record.ancestors().nth(3).map(file).filter(|path| path.is_file());
+    let is_measured = run.cases.iter().any(|case| case.figures.is_some());
+    let Some(history) = path.filter(|_| is_measured).and_then(|path| History::open(path).ok()) else {
+        return Vec::new();
+    };
+    let cases = || run.cases.iter().filter(|case| case.figures.is_some());
+    let courses = history.courses(&|name, subject| {
+        name.figure == "p50"
+            && cases().any(|case| {
+                let header = case.header;
+                (header.test.as_str(), history::variant(header), header.subject.as_str())
+                    == (name.bench.as_str(), name.case.as_str(), subject)
+            })
+    });
+    let is_here = |course: &Course| {
+        let machine = Machine::of(run.host);
+        course
+            .points
+            .first()
+            .is_some_and(|point| Machine::of(&point.host) == machine)
+    };
+    let courses = courses.unwrap_or_default();
+    courses.iter().filter(|course| is_here(course)).map(past_of).collect()
+}
+
+fn past_of(course: &Course) -> Past {
+    let name = &course.name;
+    let variant = if name.case.is_empty() {
+        String::new()
+    } else {
+        format!("[{}]", name.case)
+    };
+    let point = |point: &history::Point| PastPoint {
+        run: point.run.clone(),
+        started: point.started.clone(),
+        value: point.value,
+        low: point.low,
+        high: point.high,
+    };
+    let change = |shift: &history::Shift| PastChange {
+        at: shift.at,
+        worse: shift.worse,
+        told: format!("{}; {}", table::step(course, shift), table::beside(shift)),
+    };
+    Past {
+        case: format!("{}{variant}@{}", name.bench, course.subject),
+        measure: name.measure.clone(),
+        figure: name.figure.clone(),
+        unit: name.unit.clone(),
+        points: course.points.iter().map(point).collect(),
+        changes: course.shifts.iter().map(change).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use record::Event;
 use reports::{Format, Look, render};
 
-use crate::{arguments::ReportForm, error::Error, stored_run, streams::Streams};
+use crate::{arguments::ReportForm, error::Error, past, stored_run, streams::Streams};
 
 /// Writes all that are asked for. One that cannot be written does not keep the others from it, and is told at the end.
 ///
@@ -18,12 +18,12 @@ pub(crate) fn write_all(events: &[Event], form: &ReportForm, record: &Path) -> R
     let look = Look {
         passes: form.verbose,
         record: Some(record.display().to_string()),
-        colour: false,
+        ..Look::default()
     };
     let mut failed = None;
     for (format, file) in form.outputs() {
         let written = told_by(format, events, record)
-            .and_then(|events| Ok(render(format, &events, &look)?))
+            .and_then(|events| Ok(render(format, &events, &with_past(format, &look, &events, record))?))
             .and_then(|text| put(file, &text));
         failed = failed.or(written.err());
     }
@@ -42,9 +42,20 @@ pub(crate) fn print(
         colour: streams.out_colour,
         passes: verbose,
         record: Some(record.display().to_string()),
+        ..Look::default()
     };
-    let text = render(format, &told_by(format, events, record)?, &look)?;
+    let told = told_by(format, events, record)?;
+    let text = render(format, &told, &with_past(format, &look, &told, record))?;
     streams.out(&text)
+}
+
+/// With what benchmarks measured in earlier runs, for a format that tells of it.
+fn with_past(format: Format, look: &Look, events: &[Event], record: &Path) -> Look {
+    let mut look = look.clone();
+    if format.tells_all() {
+        look.pasts = past::of_benchmarks(events, record);
+    }
+    look
 }
 
 /// The events that a format tells of: those at hand, or all of the record.

@@ -170,6 +170,11 @@ fn has_a_course(place: &Place, runs: usize) {
     let table = text(&table.stdout);
     assert!(table.contains("start › total.p90, ms: bundled"), "{table}");
     assert!(table.contains("4 runs; a change can be told from 10 on"), "{table}");
+    let page = place.plimsoll(&["report", "--html", "page.html"]);
+    assert_eq!(page.status.code(), Some(0), "{page:?}");
+    let page = std::fs::read_to_string(place.path("page.html")).unwrap();
+    assert!(page.contains("total.p50 of start@bundled, ms: 4 runs"), "{page}");
+    assert!(page.contains("create → created"), "{page}");
     let nothing = place.plimsoll(&["history", "--bench", "start", "--subject", "runc"]);
     assert_eq!(nothing.status.code(), Some(4), "{nothing:?}");
     let all = text(&place.plimsoll(&["history"]).stdout);

@@ -3,6 +3,7 @@
 //! What containers wrote is on it, so that text gets in escaped only ([`markup`]), and the page forbids its browser
 //! whatever it does not bring itself by a content security policy: a script that got in would not run.
 
+mod bench;
 mod case;
 mod compared;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     drift::drift_lines,
+    past::Past,
     run::{Run, Word},
     telling::ending,
 };
@@ -38,7 +40,7 @@ struct Section {
     title: &'static str,
 }
 
-pub(crate) fn html(run: &Run<'_>, events: &[Event]) -> String {
+pub(crate) fn html(run: &Run<'_>, events: &[Event], pasts: &[Past]) -> String {
     let traces = Traces::of(events);
     let proofs = proof::Proofs::of(events);
     let matrix = compared::Matrix::of(run);
@@ -55,6 +57,12 @@ pub(crate) fn html(run: &Run<'_>, events: &[Event]) -> String {
         parts.push(Section {
             id: "compared",
             title: "Subjects compared",
+        });
+    }
+    if bench::is_told(run) {
+        parts.push(Section {
+            id: "benchmarks",
+            title: "Benchmarks",
         });
     }
     parts.push(Section {
@@ -105,6 +113,7 @@ pub(crate) fn html(run: &Run<'_>, events: &[Event]) -> String {
                     matrix.write(&mut page);
                 }
             }
+            "benchmarks" => bench::benchmarks(&mut page, run, events, pasts),
             "checks" => case::checks(&mut page, run, &traces, &proofs),
             "skips" => skips.write(&mut page),
             "drift" => page.list(&drift),

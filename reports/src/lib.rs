@@ -16,6 +16,7 @@ mod junit;
 mod markdown;
 mod measured;
 mod openmetrics;
+mod past;
 mod place;
 mod prometheus;
 pub mod proof;
@@ -33,6 +34,7 @@ use record::Event;
 pub use compare::{CompareFormat, Compared, UnknownCompareFormat, compare};
 pub use diff::{Difference, diff};
 pub use drift::drift;
+pub use past::{Past, PastChange, PastPoint};
 pub use run::{Case, Outcome, Run, Word};
 pub use table::Look;
 
@@ -156,7 +158,7 @@ impl FromStr for Format {
     }
 }
 
-/// The events of a run in a format. `look` is for the table alone.
+/// The events of a run in a format. `look` is for the table, but for its pasts, which are for the page.
 ///
 /// # Errors
 /// [`ReportError`] if the events are not those of a run or the document cannot be serialised.
@@ -167,7 +169,7 @@ pub fn render(format: Format, events: &[Event], look: &Look) -> Result<String, R
         Format::Json => json::json(&run),
         Format::Junit => junit::junit(&run, &|_, _| None),
         Format::Tap => Ok(tap::tap(&run)),
-        Format::Html => Ok(html::html(&run, events)),
+        Format::Html => Ok(html::html(&run, events, &look.pasts)),
         Format::Markdown => Ok(markdown::markdown(&run)),
         Format::GithubAnnotations => Ok(annotations::annotations(&run)),
         Format::Sarif => sarif::sarif(&run),

@@ -11,11 +11,12 @@ use tabled::{
 
 use crate::{
     drift::drift_lines,
+    past::Past,
     run::{Case, Outcome, Run, Word},
     telling::{counted, counts, lines},
 };
 
-/// How the table looks.
+/// How the table looks, and what the page tells beside the run.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
     /// With ANSI colours.
@@ -24,6 +25,8 @@ pub struct Look {
     pub passes: bool,
     /// Where the record lies, for the `evidence` lines.
     pub record: Option<String>,
+    /// What benchmarks of the run measured in earlier runs.
+    pub pasts: Vec<Past>,
 }
 
 pub(crate) fn table(run: &Run<'_>, look: &Look) -> String {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use record::Event;
-use reports::{CompareFormat, Format, Look, diff, render};
+use reports::{CompareFormat, Format, Look, Past, PastChange, PastPoint, diff, render};
 
 fn fixture() -> Vec<Event> {
     events("run.jsonl")
@@ -266,6 +266,81 @@ fn sarif_has_failures_as_results_and_errors_as_notifications() {
     );
     assert_eq!(invocation["executionSuccessful"], false);
     compare("report.sarif", &text);
+}
+
+/// The past of a case, with a step at its sixth run.
+fn past(case: &str, level: f64) -> Past {
+    let point = |n: usize| {
+        let value = level * if n < 5 { 0.8 } else { 1.0 } + 0.01 * (n % 3) as f64;
+        PastPoint {
+            run: format!("{:04}", 35 + n),
+            started: format!("2026-01-{:02}T03:04:05Z", 1 + n),
+            value: (n != 3).then_some(value),
+            low: Some(value * 0.97),
+            high: Some(value * 1.02),
+        }
+    };
+    Past {
+        case: case.into(),
+        measure: "total".into(),
+        figure: "p50".into(),
+        unit: "ms".into(),
+        points: (0..10).map(point).collect(),
+        changes: vec![PastChange {
+            at: 5,
+            worse: true,
+            told: "run 0040: 4.10 → 5.13 ms, 25.0 % worse; changed beside it: kernel 6.17.0 → 6.18.0 <b>".into(),
+        }],
+    }
+}
+
+#[test]
+fn the_page_draws_benchmarks_and_their_past() {
+    let events = events("bench.jsonl");
+    let look = Look {
+        pasts: vec![
+            past("start-latency[rootfs=bind]@bundled", 5.1),
+            past("another@bundled", 1.0),
+        ],
+        ..Look::default()
+    };
+    let page = render(Format::Html, &events, &look).unwrap();
+    for (part, count) in [
+        ("<section id=\"benchmarks\"", 1),
+        // Three measures of time and a rate on their subjects.
+        ("class=\"curve arm0\" d=", 4),
+        ("class=\"curve arm1\" d=", 3),
+        ("class=\"violin arm0\"", 4),
+        ("class=\"violin arm1\"", 3),
+        // Three measures of runc against those of bundled.
+        ("class=\"interval fail\"", 3),
+        ("create → created", 4),
+        ("class=\"own\"", 1),
+        ("class=\"change fail\"", 1),
+    ] {
+        assert_eq!(page.matches(part).count(), count, "{part}");
+    }
+    assert!(
+        !page.contains("another@bundled") && !page.contains("6.18.0 <b>"),
+        "{page}"
+    );
+    assert!(!page.contains("NaN") && !page.contains(" inf"), "every number is one");
+    compare("bench.html", &page);
+}
+
+#[test]
+fn benchmarks_with_nothing_to_draw_are_told_all_the_same() {
+    let mut events = events("bench.jsonl");
+    events.retain(|event| !matches!(event, Event::Sample(_)));
+    for event in &mut events {
+        if let Event::Figures(figures) = event {
+            figures.rounds.clear();
+            figures.measures.iter_mut().for_each(|measure| measure.samples.clear());
+        }
+    }
+    let page = render(Format::Html, &events, &Look::default()).unwrap();
+    assert!(page.contains("<section id=\"benchmarks\""), "{page}");
+    assert!(!page.contains("<svg class=\"plot\"") && !page.contains("NaN"), "{page}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(super) fn compare(asked: &Compare, state: &Path, streams: &mut Streams) -> R
         colour: streams.out_colour,
         passes: false,
         record: Some(record.display().to_string()),
+        ..Look::default()
     };
     let compared = reports::compare(asked.format, &events, &look)?;
     streams.out(&compared.text)?;

@@ -22,7 +22,7 @@ pub use course::{Course, MetricName, Point, foremost};
 pub use drift::{Machine, SpecChecks};
 pub use past::{CheckName, Entry, Overview, Past, Rate, Series, overview};
 pub use shift::{Shift, fewest};
-pub use store::{KEPT_RUNS, KEPT_VERDICTS, Stored};
+pub use store::{KEPT_RUNS, KEPT_VERDICTS, Stored, variant};
 
 /// How long one run waits for another that writes.
 const PATIENCE: Duration = Duration::from_secs(5);

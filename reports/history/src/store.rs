@@ -52,7 +52,7 @@ fn seen(verdict: &Verdict) -> String {
 }
 
 /// What stands in brackets in the id of a case.
-pub(crate) fn variant(header: &CaseHeader) -> &str {
+pub fn variant(header: &CaseHeader) -> &str {
     let id = header.id.strip_prefix(header.test.as_str());
     let rest = id.and_then(|rest| rest.strip_prefix('[')).unwrap_or_default();
     rest.rsplit_once(']').map_or("", |(label, _)| label)

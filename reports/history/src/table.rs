@@ -60,12 +60,7 @@ pub fn courses(courses: &[Course], most: usize) -> String {
         let _ = writeln!(out, "{}, {}: {}{on}", course.name, course.name.unit, course.subject);
         let _ = writeln!(out, "  {}", since(course));
         for shift in course.shifts.iter().rev() {
-            let _ = writeln!(out, "  {}", step(course, shift));
-            let beside = match shift.beside.as_slice() {
-                [] => "nothing that the history knows of".to_owned(),
-                all => all.join("; "),
-            };
-            let _ = writeln!(out, "    changed beside it: {beside}");
+            let _ = writeln!(out, "  {}\n    {}", step(course, shift), beside(shift));
         }
         let rows: Vec<[String; 6]> = course
             .points
@@ -124,8 +119,17 @@ fn since(course: &Course) -> String {
     }
 }
 
+/// What else changed.
+pub fn beside(shift: &Shift) -> String {
+    let all = match shift.beside.as_slice() {
+        [] => "nothing that the history knows of".to_owned(),
+        all => all.join("; "),
+    };
+    format!("changed beside it: {all}")
+}
+
 /// `2026-01-16T00:00:00Z, run 0016: 12.3 → 14.1 ms, 14.6 % worse (p 0.005)`
-fn step(course: &Course, shift: &Shift) -> String {
+pub fn step(course: &Course, shift: &Shift) -> String {
     let share = (shift.after / shift.before - 1.0).abs() * 100.0;
     let share = if share.is_finite() {
         format!("{share:.1} % ")

@@ -16,6 +16,7 @@
 pub mod chance;
 pub mod change;
 pub mod decision;
+pub mod density;
 pub mod ecdf;
 pub mod effect;
 pub mod estimate;
