@@ -131,6 +131,14 @@ pub enum Error {
         /// How it ended and what it said.
         complaint: String,
     },
+    /// A floor cannot be measured.
+    #[error("failed to measure floor {name}")]
+    Floor {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        source: harness::floor::Error,
+    },
     /// A container is not what it should be.
     #[error("refused to time {subject}: its container {complaint}")]
     Attest {

@@ -104,6 +104,7 @@ impl Progress {
             | Event::Setting(_)
             | Event::Baseline(_)
             | Event::Sample(_)
+            | Event::Floor(_)
             | Event::Figures(_)
             | Event::RunEnd { .. } => {}
         }

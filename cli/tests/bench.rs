@@ -107,6 +107,15 @@ fn starts_are_measured_compared_and_judged_again() {
         (&10.into(), &0.into()),
         "{figures}"
     );
+    let floors = figures["floors"].as_array().unwrap();
+    let names: Vec<&str> = floors.iter().map(|floor| floor["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["L1", "L5", "L9"], "{figures}");
+    let measures = figures["measures"].as_array().unwrap();
+    let floor = |name: &str| measures.iter().find(|measure| measure["name"] == name).unwrap()["ratio"]["floor"].clone();
+    assert_eq!(
+        (floor("total"), floor("teardown"), floor("first")),
+        ("L5".into(), "L9".into(), Value::Null)
+    );
     let median = |name: &str| {
         let measures = figures["measures"].as_array().unwrap();
         let measure = measures.iter().find(|measure| measure["name"] == name).unwrap();
@@ -198,6 +207,97 @@ fn a_planted_slowdown_is_seen() {
     let checks = document["checks"].as_array().unwrap();
     let proof = checks.iter().find(|proof| proof["check"] == "no-regression").unwrap();
     assert_eq!(proof["standing"]["standing"], "proven", "{proof}");
+}
+
+const RUNNING: &str = "
+apiVersion: plimsoll.dev/v1
+kind: Benchmark
+metadata: {name: running}
+spec:
+  description: What a container costs that runs.
+  targets: [runtime]
+  workload: {container: {image: plimsoll/probe, args: [sleep, forever]}}
+  measure:
+    exec: {from: exec, to: execed}
+    memory: {size: resident}
+  sampling:
+    warmup: 0
+    samples: 2
+    background: 2
+    arrival: {every: 1ms}
+    floors: [L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L12]
+  thresholds: [{id: none-fails, metric: failures, max: 0%}]
+  sabotage: [{id: late, inject: {delay: 1s, at: create}, mustFail: [none-fails]}]
+";
+
+#[test]
+fn a_running_container_and_every_floor_are_measured() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(RUNNING);
+    let (case, code) = place.bench(&[]);
+    assert_eq!(
+        (outcome(&case, "none-fails")["verdict"].as_str(), code),
+        (Some("pass"), Some(0)),
+        "{case}"
+    );
+    let figures = &case["figures"];
+    let values = |of: &str| -> Vec<(String, f64)> {
+        let all = figures[of].as_array().unwrap().iter();
+        all.map(|one| {
+            (
+                one["name"].as_str().unwrap().to_owned(),
+                one["figures"][0]["value"].as_f64().unwrap(),
+            )
+        })
+        .collect()
+    };
+    let measured = values("measures");
+    assert!(
+        measured.iter().all(|(_, value)| *value > 0.0) && measured.len() == 2,
+        "{figures}"
+    );
+    let floors = values("floors");
+    assert!(floors.iter().all(|(_, value)| *value > 0.0), "{figures}");
+    // A kernel may lack some; what it lacks is told.
+    let notes = figures["notes"].to_string();
+    for name in [
+        "L1",
+        "L2.net",
+        "L3",
+        "L4.bind",
+        "L4.overlay",
+        "L5",
+        "L6",
+        "L7",
+        "L8.1",
+        "L9",
+        "L10",
+        "L12",
+    ] {
+        let told = format!("floor {} cannot be measured", name.split('.').next().unwrap());
+        assert!(
+            floors.iter().any(|(floor, _)| floor == name) || notes.contains(&told),
+            "{name}: {figures}"
+        );
+    }
+    let again = place.plimsoll(&["judge", "--format", "json"]);
+    let document: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(document["cases"][0]["figures"], case["figures"]);
+}
+
+#[test]
+fn containers_of_a_burst_are_samples_each() {
+    if !can_run() {
+        return;
+    }
+    let burst = "warmup: 0, samples: 2, floors: [], arrival: {burst: 3}";
+    let place = Place::with(&SPEC.replace("warmup: 1, samples: 10", burst));
+    let (case, _) = place.bench(&[]);
+    assert_eq!(outcome(&case, "none-fails")["verdict"], "pass", "{case}");
+    assert_eq!(case["figures"]["samples"], 6, "{case}");
+    assert!(!case["figures"]["notes"].to_string().contains("cut short"), "{case}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod discover;
 pub mod drive;
 pub mod explain;
+pub mod floor;
 pub mod gc;
 pub mod guard;
 pub mod host;

@@ -7,6 +7,7 @@ pub mod file;
 pub(crate) mod load;
 pub mod mounts;
 pub mod namespace;
+pub(crate) mod netns_end;
 pub mod network;
 pub mod output;
 pub mod process;

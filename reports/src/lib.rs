@@ -9,6 +9,7 @@ mod compare;
 mod csv;
 mod diff;
 mod drift;
+mod floors;
 mod github_benchmark;
 mod html;
 mod json;

@@ -289,6 +289,7 @@ impl<'a> Run<'a> {
                 | Event::Setting(_)
                 | Event::Baseline(_)
                 | Event::Sample(_)
+                | Event::Floor(_)
                 | Event::Proof(_) => {}
                 Event::ProofScore(score) => run.proof = Some(*score),
             }

@@ -11,6 +11,7 @@ use tabled::{
 
 use crate::{
     drift::drift_lines,
+    floors::floors,
     past::Past,
     run::{Case, Outcome, Run, Word},
     telling::{counted, counts, lines},
@@ -34,6 +35,7 @@ pub(crate) fn table(run: &Run<'_>, look: &Look) -> String {
     head(&mut out, run);
     cases(&mut out, run, look);
     figures(&mut out, run);
+    floors(&mut out, run);
     for (case, outcome) in run.outcomes() {
         detail(&mut out, run, case, outcome, look);
     }

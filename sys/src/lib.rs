@@ -16,6 +16,8 @@ pub mod hierarchy;
 #[cfg(feature = "std")]
 pub mod launch;
 #[cfg(feature = "std")]
+pub mod membarrier;
+#[cfg(feature = "std")]
 pub mod mount_attr;
 #[cfg(feature = "std")]
 pub mod mount_tree;

@@ -39,7 +39,7 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
     let (mut changed, mut ended) = (0, None);
     let mut open: Vec<&CaseHeader> = Vec::new();
     let of_cases = by_case(recorded);
-    let first = recorded.first();
+    let (first, all) = (recorded.first(), recorded);
     let mut close = |header: &CaseHeader, events: &mut Vec<Event>| -> Result<(), Error> {
         let case = cases
             .get(header.base())
@@ -55,6 +55,8 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             Some(measured) => {
                 more.extend(first.cloned());
                 more.extend_from_slice(recorded);
+                let of_test = |event: &&Event| matches!(event, Event::Floor(floor) if floor.test == header.test);
+                more.extend(all.iter().filter(of_test).cloned());
                 let reference = measured.gate.as_ref().and_then(|gate| gate.reference.as_ref());
                 let others = measured.healthy.iter().chain(reference);
                 more.extend(others.filter_map(|id| of_cases.get(id.as_str())).flatten().cloned());
@@ -95,6 +97,7 @@ fn again(recorded: &[Event]) -> Result<Judged, Error> {
             | Event::Setting(_)
             | Event::Baseline(_)
             | Event::Sample(_)
+            | Event::Floor(_)
             | Event::Proof(_)
             | Event::ProofScore(_) => events.push(event.clone()),
         }
@@ -160,6 +163,7 @@ pub(super) fn by_case(recorded: &[Event]) -> BTreeMap<&str, Vec<Event>> {
             | Event::Vanished(_)
             | Event::Proof(_)
             | Event::ProofScore(_)
+            | Event::Floor(_)
             | Event::CaseEnd { .. }
             | Event::RunEnd { .. } => {}
         }

@@ -260,6 +260,7 @@ pub(super) fn told(event: &Event) -> bool {
         | Event::Unmet { .. }
         | Event::Setting(_)
         | Event::Baseline(_)
-        | Event::Sample(_) => false,
+        | Event::Sample(_)
+        | Event::Floor(_) => false,
     }
 }

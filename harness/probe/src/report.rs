@@ -42,7 +42,12 @@ pub(crate) fn first(call: &Call, started: u64) -> Result<(), Failure> {
     // Asked before the handlers of PID 1 are there, told after: whoever reads the line may send a signal at once.
     let inherited = signals::inherited();
     init::begin();
-    call.line_to(fd, |json| json.key("report").object(|json| all(json, call, &inherited)))
+    call.line_to(fd, |json| {
+        json.key("report").object(|json| {
+            json.key("t_ns").plain(started);
+            all(json, call, &inherited);
+        });
+    })
 }
 
 /// Writes a short report when the verb is done, with `PLIMSOLL_REPORT=last`: whoever measures how soon the verb's own output

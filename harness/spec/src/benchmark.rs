@@ -87,7 +87,7 @@ pub struct Scheduling {
     pub workload: String,
 }
 
-/// What is measured of a sample: the time between two points, or a rate.
+/// What is measured of a sample: the time between two points, a rate, or a size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Measure {
@@ -100,6 +100,27 @@ pub struct Measure {
     /// What is counted in a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Spanned<Counted>>,
+    /// What is occupied while the container runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Spanned<Occupied>>,
+}
+
+/// What a container occupies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Occupied {
+    /// Memory of all processes that are there because of it, its own and what the runtime left beside it, KiB: the sum of
+    /// their proportional set sizes (`Pss` of `/proc/PID/smaps_rollup`, `proc(5)`).
+    Resident,
+}
+
+impl Occupied {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resident => "resident",
+        }
+    }
 }
 
 /// A moment in the life of a container. All are read from `CLOCK_MONOTONIC`; in this order they come.
@@ -116,20 +137,26 @@ pub enum Point {
     ProcessStarted,
     /// The first byte that it wrote can be read.
     FirstByte,
+    /// Before the runtime is called with `exec` in the running container.
+    Exec,
+    /// That call has ended, with the process that it ran.
+    Execed,
     /// It has ended, as its pidfd tells (`pidfd_open(2)`).
     Exit,
-    /// The runtime's `delete` has ended, and the container's control groups are gone.
+    /// The runtime's `delete` has ended, and the container's control groups and its network namespace are gone.
     Deleted,
 }
 
 impl Point {
     /// All, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Created,
         Self::Start,
         Self::ProcessStarted,
         Self::FirstByte,
+        Self::Exec,
+        Self::Execed,
         Self::Exit,
         Self::Deleted,
     ];
@@ -142,6 +169,8 @@ impl Point {
             Self::Start => "start",
             Self::ProcessStarted => "processStarted",
             Self::FirstByte => "firstByte",
+            Self::Exec => "exec",
+            Self::Execed => "execed",
             Self::Exit => "exit",
             Self::Deleted => "deleted",
         }
@@ -158,8 +187,70 @@ pub enum Counted {
     Gates,
 }
 
+/// What the kernel itself takes for something, without a runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Floor {
+    /// `vfork`, `execve` of a static program, its end.
+    L1,
+    /// The same in one new namespace, of each kind by itself.
+    L2,
+    /// The same in new namespaces of processes, mounts, names, IPC and control groups.
+    L3,
+    /// The same with a root file system of its own and `/proc`, by a bind mount and by an overlay.
+    L4,
+    /// The same by an overlay, with a network namespace, membership in limited control groups, and a filter of system calls:
+    /// a whole container.
+    L5,
+    /// A control group made and limited in each hierarchy.
+    L6,
+    /// A grace period of RCU.
+    L7,
+    /// Whole containers a second, from one worker and from as many as there are CPUs.
+    L8,
+    /// From the end of a whole container until its control groups and its network namespace are gone.
+    L9,
+    /// What TCP carries on the loopback interface.
+    L10,
+    /// A request and its answer by TCP on the loopback interface.
+    L12,
+}
+
+impl Floor {
+    /// All that can be measured, in their order.
+    pub const ALL: [Self; 11] = [
+        Self::L1,
+        Self::L2,
+        Self::L3,
+        Self::L4,
+        Self::L5,
+        Self::L6,
+        Self::L7,
+        Self::L8,
+        Self::L9,
+        Self::L10,
+        Self::L12,
+    ];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::L1 => "L1",
+            Self::L2 => "L2",
+            Self::L3 => "L3",
+            Self::L4 => "L4",
+            Self::L5 => "L5",
+            Self::L6 => "L6",
+            Self::L7 => "L7",
+            Self::L8 => "L8",
+            Self::L9 => "L9",
+            Self::L10 => "L10",
+            Self::L12 => "L12",
+        }
+    }
+}
+
 /// How samples are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sampling {
     /// Samples of each case that do not count, before those that do.
@@ -175,6 +266,42 @@ pub struct Sampling {
     /// In which order the cases take their samples.
     #[serde(default)]
     pub order: Order,
+    /// Floors of the kernel that are measured in the same rounds; figures are told as multiples of them, too. Unless told, of
+    /// containers L1, L5 and, if it is measured until they are gone, L9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floors: Option<Vec<Floor>>,
+    /// When samples begin.
+    #[serde(default, skip_serializing_if = "Arrival::is_back_to_back")]
+    pub arrival: Arrival,
+    /// So many containers of the first subject run beside all samples, and do nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[schemars(range(max = 500))]
+    pub background: u32,
+}
+
+/// When samples begin: one after the other unless told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Arrival {
+    /// In a round, so many samples of each case beside each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 64))]
+    pub burst: Option<u32>,
+    /// From the beginning of one to the beginning of the next. In a burst a sample begins then whether those before have ended
+    /// or not, and its time runs from when it should begin; else it begins no earlier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
+}
+
+impl Arrival {
+    fn is_back_to_back(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 fn five() -> u32 {
@@ -196,6 +323,9 @@ impl Default for Sampling {
             samples: fifty(),
             max_duration: two_minutes(),
             order: Order::default(),
+            floors: None,
+            arrival: Arrival::default(),
+            background: 0,
         }
     }
 }
@@ -371,6 +501,27 @@ pub const FAILURES: &str = "failures";
 pub const WORKLOAD: &str = "sample";
 
 impl Benchmark {
+    /// Whether the container must live until something was done with it: then it is killed when that is done.
+    pub fn lives(&self) -> bool {
+        self.measure.values().any(|measure| {
+            let is_exec = |point: &Spanned<Point>| matches!(point.value, Point::Exec | Point::Execed);
+            measure.size.is_some() || [&measure.from, &measure.to].into_iter().flatten().any(is_exec)
+        })
+    }
+
+    /// The floors that are measured in the same rounds.
+    pub fn floors(&self) -> Vec<Floor> {
+        if let Some(asked) = &self.sampling.floors {
+            return asked.clone();
+        }
+        if matches!(self.workload.value, Load::Scheduling(_)) {
+            return Vec::new();
+        }
+        let is_last = |measure: &Spanned<Measure>| measure.to.as_ref().is_some_and(|to| to.value == Point::Deleted);
+        let last = self.measure.values().any(is_last).then_some(Floor::L9);
+        [Floor::L1, Floor::L5].into_iter().chain(last).collect()
+    }
+
     /// The test that has its workload and its requirements, so that whatever is said of workloads of tests holds here, too.
     /// It has no steps.
     pub fn as_test(&self) -> Test {

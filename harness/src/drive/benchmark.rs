@@ -5,7 +5,11 @@
 //! too, and what the probe does not attest is told with it. A regression gate has the reference in three arms beside each
 //! variant, and ends when everything is decided.
 
+mod background;
+mod burst;
+mod floors;
 mod plant;
+mod resident;
 mod scheduling;
 mod start;
 mod warning;
@@ -16,9 +20,11 @@ use std::time::{Duration, Instant};
 
 use record::Event;
 use record::bench::{Arm, Gate, Sample, Setting};
-use spec::benchmark::{Load as Kind, Sampling, WORKLOAD};
+use spec::benchmark::{Floor, Load as Kind, Sampling, WORKLOAD};
 use statistics::chance::Chance;
 
+use self::burst::Burst;
+use self::floors::InTurns;
 use self::plant::Plant;
 use self::scheduling::Scheduling;
 use self::start::Start;
@@ -27,6 +33,7 @@ use crate::guard::{HOME, Home, Job};
 use crate::judge::benchmark::gate::{self, Row};
 use crate::observe::load::{Load, meanwhile};
 use crate::plan::benchmark::gate::{Against, Gate as Part};
+use crate::wait;
 
 /// The clock of all points, as the record names it.
 const CLOCK: &str = "CLOCK_MONOTONIC";
@@ -44,7 +51,7 @@ struct Cell {
 
 /// What a sample of it is.
 enum What {
-    Start(Start),
+    Start(Burst),
     Scheduling(Scheduling),
 }
 
@@ -60,35 +67,62 @@ pub(super) fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Durati
         return began.elapsed();
     };
     let of_machine = warning::of_machine();
+    let sampling = measured.benchmark.sampling.clone();
+    // A gate compares with its reference, and has no time for anything else.
+    let asked = measured.benchmark.floors();
+    let floors = match measured.gate {
+        None if !cells.is_empty() => InTurns::ready(job, home, &asked, emit),
+        _ => None,
+    };
     let mut turns = Turns {
         cells,
+        floors,
         chance: Chance::new(job.seed),
         plants: BTreeMap::new(),
         round: 0,
         began: Instant::now(),
+        every: sampling
+            .arrival
+            .every
+            .filter(|_| sampling.arrival.burst.is_none())
+            .map(|every| every.0),
+        last: None,
         home,
         emit,
     };
-    let sampling = measured.benchmark.sampling;
     match measured.gate.as_ref().map(|gate| gate.against) {
         None => {
             turns.settle(&of_machine, None);
-            turns.sample(sampling);
+            turns.sample(&sampling);
         }
-        Some(against) => turns.decide(sampling, against, &of_machine),
+        Some(against) => turns.decide(&sampling, against, &of_machine),
     }
     began.elapsed()
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// Of the case at this place.
+    Cell(usize),
+    /// Of a floor.
+    Floor(Floor),
 }
 
 /// What is left to be sampled, in turns.
 struct Turns<'t> {
     cells: Vec<Cell>,
+    floors: Option<InTurns>,
     chance: Chance,
     /// By the id of the reference: what is planted into its slow arm.
     plants: BTreeMap<String, Plant>,
     /// How many rounds there were.
     round: u64,
     began: Instant,
+    /// Least time between the beginnings of samples that are not beside each other.
+    every: Option<Duration>,
+    /// When the last one began.
+    last: Option<Instant>,
     home: &'t Home,
     emit: &'t mut dyn FnMut(Event),
 }
@@ -117,7 +151,7 @@ impl Turns<'_> {
     }
 
     /// As many samples of each case as the spec asks for, as far as there is time.
-    fn sample(&mut self, sampling: Sampling) {
+    fn sample(&mut self, sampling: &Sampling) {
         for round in 0..u64::from(sampling.warmup) + u64::from(sampling.samples) {
             let is_over = |began: Instant| began.elapsed() >= sampling.max_duration.0;
             self.round(round < u64::from(sampling.warmup), &is_over, &|_, _| None);
@@ -129,7 +163,7 @@ impl Turns<'_> {
 
     /// Rounds until a gate has decided everything, or its budget is spent. Every round is whole: what is left out of one could
     /// be left out because it is slow.
-    fn decide(&mut self, sampling: Sampling, against: Against, of_machine: &[String]) {
+    fn decide(&mut self, sampling: &Sampling, against: Against, of_machine: &[String]) {
         let warmup = sampling.warmup.max(LEAST_WARMUP);
         for _ in 0..warmup {
             self.round(true, &|_| false, &|_, _| None);
@@ -196,7 +230,7 @@ impl Turns<'_> {
         rows
     }
 
-    /// One sample of each case, in an order drawn anew, unless it is over before; answers them.
+    /// One sample of each case and floor, in an order drawn anew, unless it is over before; answers those of cases.
     fn round(
         &mut self,
         warmup: bool,
@@ -204,32 +238,56 @@ impl Turns<'_> {
         spent: &dyn Fn(Instant, u64) -> Option<f64>,
     ) -> Vec<Sample> {
         let mut samples = Vec::new();
-        self.chance.shuffle(&mut self.cells);
-        for cell in &mut self.cells {
+        let floors = self.floors.iter().flat_map(|floors| &floors.asked);
+        let mut order: Vec<Turn> = floors.map(|floor| Turn::Floor(*floor)).collect();
+        order.extend((0..self.cells.len()).map(Turn::Cell));
+        self.chance.shuffle(&mut order);
+        for turn in order {
             if is_over(self.began) {
                 break;
             }
+            let cell = match turn {
+                Turn::Cell(at) => &mut self.cells[at],
+                Turn::Floor(floor) => {
+                    if let Some(floors) = &mut self.floors {
+                        let sample = floors.take(floor, self.round, warmup);
+                        (self.emit)(Event::Floor(Box::new(sample)));
+                    }
+                    continue;
+                }
+            };
             let id = cell.job.case.header.id.clone();
             if let (Some(Arm::Planted), Some(part)) = (cell.arm, cell.part()) {
                 let plant = self.plants.entry(id.clone()).or_default();
                 cell.slow_down(plant.delays(part.against.tolerated));
             }
+            if let Some(every) = self.every {
+                if let Some(last) = self.last {
+                    wait::until_instant(last + every);
+                }
+                self.last = Some(Instant::now());
+            }
             let before = Load::read();
             let t0 = since(&cell.job);
-            let mut sample = cell.take(self.home, self.emit);
+            // Of several that are beside each other the machine does what it does for all.
+            let taken = cell.take(self.home, self.emit);
             let t1 = since(&cell.job);
-            sample.case = id;
-            sample.round = self.round;
-            sample.warmup = warmup;
-            sample.arm = cell.arm;
-            sample.spent = spent(self.began, self.round);
-            sample.conditions = meanwhile(&before, &Load::read());
-            (sample.conditions.t0, sample.conditions.t1) = (t0, t1);
-            if cell.is_reference() {
-                self.plants.entry(sample.case.clone()).or_default().remember(&sample);
+            let spent = spent(self.began, self.round);
+            let mut conditions = meanwhile(&before, &Load::read());
+            (conditions.t0, conditions.t1) = (t0, t1);
+            for mut sample in taken {
+                sample.case.clone_from(&id);
+                sample.round = self.round;
+                sample.warmup = warmup;
+                sample.arm = cell.arm;
+                sample.spent = spent;
+                sample.conditions = conditions.clone();
+                if cell.is_reference() {
+                    self.plants.entry(id.clone()).or_default().remember(&sample);
+                }
+                samples.push(sample.clone());
+                (self.emit)(Event::Sample(Box::new(sample)));
             }
-            samples.push(sample.clone());
-            (self.emit)(Event::Sample(Box::new(sample)));
         }
         self.round += 1;
         samples
@@ -265,12 +323,20 @@ fn cells(job: &Job) -> Vec<(Job, Option<Arm>)> {
 /// Prepares a case, and has it do once what is measured. Without its requirements, or if it cannot do that at all, it takes
 /// no samples, and it is told why.
 fn ready(index: usize, mut job: Job, arm: Option<Arm>, home: &Home, emit: &mut dyn FnMut(Event)) -> Option<Cell> {
-    // Cases are in one place: their workloads must not have one name.
-    let name = format!("{WORKLOAD}-{index}");
-    if let Some(workload) = job.case.spec.workloads.remove(WORKLOAD) {
-        job.case.spec.workloads.insert(name.clone(), workload);
-    }
     let measured = job.case.measured.clone()?;
+    let sampling = &measured.benchmark.sampling;
+    // Cases are in one place: their workloads must not have one name.
+    let beside = sampling.arrival.burst.unwrap_or(1);
+    let names: Vec<String> = (0..beside)
+        .map(|number| format!("{WORKLOAD}-{index}-{number}"))
+        .collect();
+    // Those that run beside all samples are the first case's.
+    let live = (index == 0 && sampling.background > 0).then(|| format!("{WORKLOAD}-live"));
+    if let Some(workload) = job.case.spec.workloads.remove(WORKLOAD) {
+        for name in names.iter().chain(&live) {
+            job.case.spec.workloads.insert(name.clone(), workload.clone());
+        }
+    }
     let state = PathBuf::from(format!("{HOME}/state-{index}"));
     let case = job.case.header.id.clone();
     let mut world = World::new(&job, home, &state, emit);
@@ -281,7 +347,13 @@ fn ready(index: usize, mut job: Job, arm: Option<Arm>, home: &Home, emit: &mut d
     }
     let made = match &measured.benchmark.workload.value {
         Kind::Container(_) | Kind::Bundle(_) => {
-            Start::prepare(&mut world, &name, measured.delay.clone()).map(What::Start)
+            let populated = live.map_or(Ok(()), |name| {
+                background::populate(&mut world, &name, sampling.background)
+            });
+            let mut prepare = |name: &String| Start::prepare(&mut world, name, measured.delay.clone());
+            let starts = populated.and_then(|()| names.iter().map(&mut prepare).collect::<Result<Vec<_>, _>>());
+            let every = sampling.arrival.every.map_or(Duration::ZERO, |every| every.0);
+            starts.map(|starts| What::Start(Burst::new(starts, every)))
         }
         Kind::Scheduling(load) => match Scheduling::prepare(&job, load) {
             Ok(ready) => Ok(What::Scheduling(ready)),
@@ -334,10 +406,10 @@ impl Cell {
         }
     }
 
-    fn take(&mut self, home: &Home, emit: &mut dyn FnMut(Event)) -> Sample {
+    fn take(&mut self, home: &Home, emit: &mut dyn FnMut(Event)) -> Vec<Sample> {
         match &mut self.what {
             What::Start(start) => start.take(&mut World::new(&self.job, home, &self.state, emit)),
-            What::Scheduling(scheduling) => scheduling.take(),
+            What::Scheduling(scheduling) => vec![scheduling.take()],
         }
     }
 }

@@ -4,6 +4,7 @@
 //! decide. A sample that failed, or of which the probe does not attest that it was isolated, counts as the slowest of all: what
 //! fails never makes a subject faster.
 
+mod floors;
 pub(crate) mod gate;
 mod spread;
 
@@ -14,6 +15,7 @@ use record::{Event, Host, SubjectInfo, Verdict};
 use spec::benchmark::{CONFIDENCE, Counted, Figure, Likeness, Measure, Metric, Regression, Threshold};
 use spec::quantity::Bound;
 
+use self::floors::Floors;
 use self::spread::{Interval, Spread, ratio};
 use super::Judged;
 use crate::plan::{Case, Measured};
@@ -68,6 +70,7 @@ pub(super) fn figures(case: &Case, measured: &Measured, events: &[Event]) -> Opt
     if known.samples.is_empty() {
         return None;
     }
+    let floors = Floors::of(&case.header.test, events);
     let measures = measured.benchmark.measure.iter().map(|(name, measure)| {
         let values = values(&known.samples, measure);
         let shown = Figure::ALL.iter().filter(|(name, _)| SHOWN.contains(name));
@@ -78,15 +81,10 @@ pub(super) fn figures(case: &Case, measured: &Measured, events: &[Event]) -> Opt
             figures: shown
                 .filter_map(|(name, figure)| {
                     let found = Spread::of(*figure, &values)?.interval(CONFIDENCE);
-                    let finite = |end: f64| end.is_finite().then_some(end);
-                    Some(record::bench::Figure {
-                        name: (*name).into(),
-                        value: finite(found.value),
-                        low: finite(found.low),
-                        high: finite(found.high),
-                    })
+                    Some(figure_of(name, found))
                 })
                 .collect(),
+            ratio: floors.ratio(measure, &values),
         }
     });
     let failures = known.failures();
@@ -96,8 +94,20 @@ pub(super) fn figures(case: &Case, measured: &Measured, events: &[Event]) -> Opt
         failures: failures.len() as u64,
         rounds: known.samples.iter().map(|sample| sample.round).collect(),
         measures: measures.collect(),
-        notes: known.notes(&failures),
+        floors: floors.figures(),
+        notes: known.notes(&failures).into_iter().chain(floors.notes()).collect(),
     })))
+}
+
+/// A figure as the record keeps it.
+fn figure_of(name: &str, found: Interval) -> record::bench::Figure {
+    let finite = |end: f64| end.is_finite().then_some(end);
+    record::bench::Figure {
+        name: name.into(),
+        value: finite(found.value),
+        low: finite(found.low),
+        high: finite(found.high),
+    }
 }
 
 /// Samples by measure, as a baseline keeps them.
@@ -146,7 +156,7 @@ fn value(sample: &Sample, measure: &Measure) -> Option<f64> {
             Some(at(to.value.name())? - at(from.value.name())?)
         }
         (_, _, Some(rate)) => sample.rates.get(rate_name(rate.value)).copied(),
-        _ => None,
+        _ => sample.sizes.get(measure.size.as_ref()?.value.name()).copied(),
     }
 }
 
@@ -172,6 +182,7 @@ fn worst(measure: &Measure) -> f64 {
 
 fn unit(measure: &Measure) -> &'static str {
     match measure.rate.as_ref().map(|rate| rate.value) {
+        None if measure.size.is_some() => "KiB",
         None => "ms",
         Some(Counted::Pods) => "pods/s",
         Some(Counted::Gates) => "x gate",
@@ -279,7 +290,8 @@ impl<'e> Known<'e> {
                 self.samples.len()
             ));
         }
-        let wanted = self.measured.benchmark.sampling.samples as usize;
+        let sampling = &self.measured.benchmark.sampling;
+        let wanted = sampling.samples as usize * sampling.arrival.burst.unwrap_or(1) as usize;
         // A gate ends when it has decided.
         if self.samples.len() < wanted && self.measured.gate.is_none() {
             notes.push(format!("cut short: {} of {wanted} samples", self.samples.len()));

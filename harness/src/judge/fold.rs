@@ -249,6 +249,7 @@ impl<'a> CaseRecord<'a> {
                 | Event::Setting(_)
                 | Event::Baseline(_)
                 | Event::Sample(_)
+                | Event::Floor(_)
                 | Event::Figures(_)
                 | Event::RunEnd { .. } => {}
             }

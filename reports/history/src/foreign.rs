@@ -211,5 +211,6 @@ fn measured(name: &str, unit: &str, figures: Vec<Figure>) -> Measured {
         unit: unit.into(),
         figures,
         samples: Vec::new(),
+        ratio: None,
     }
 }

@@ -72,6 +72,9 @@ pub struct Sample {
     /// Rates by the names that specs use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rates: BTreeMap<String, f64>,
+    /// Sizes by the names that specs use, KiB.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sizes: BTreeMap<String, f64>,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
@@ -80,6 +83,29 @@ pub struct Sample {
     pub isolation: Option<Isolation>,
     /// What the machine did from its beginning to its end.
     pub conditions: Conditions,
+}
+
+/// A floor: what the kernel itself took in a round.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FloorSample {
+    /// Name of the benchmark in whose rounds it was measured.
+    pub test: String,
+    /// Its name: `L5`.
+    pub floor: String,
+    /// The round.
+    pub round: u64,
+    /// It came before those that count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warmup: bool,
+    /// What it came to; a floor with parts has a name for each, such as `L4.bind`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, f64>,
+    /// Unit of the values.
+    pub unit: String,
+    /// Why it cannot be measured, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// Which of the namespaces that were asked for a container had.
@@ -155,6 +181,9 @@ pub struct Figures {
     pub rounds: Vec<u64>,
     /// By measure, in the order of their names.
     pub measures: Vec<Measured>,
+    /// Floors that were measured in the same rounds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub floors: Vec<Measured>,
     /// What there is to say about them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -173,6 +202,19 @@ pub struct Measured {
     /// What each sample came to, in the order of [`Figures::rounds`]; `None` is one that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Option<f64>>,
+    /// The same figures as multiples of a floor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<Ratio>,
+}
+
+/// Figures as multiples of those of a floor in the same rounds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ratio {
+    /// The floor: `L5`.
+    pub floor: String,
+    /// By the names of the figures.
+    pub figures: Vec<Figure>,
 }
 
 /// Whether more of this unit is better: it counts what was done in a time. Of all others less is.

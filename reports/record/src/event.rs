@@ -159,6 +159,8 @@ pub enum Event {
     Baseline(Box<bench::Baseline>),
     /// One sample of a benchmark.
     Sample(Box<bench::Sample>),
+    /// What the kernel itself took in a round of a benchmark.
+    Floor(Box<bench::FloorSample>),
     /// What the samples of a case come to.
     Figures(Box<bench::Figures>),
     /// A case ended.

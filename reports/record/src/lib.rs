@@ -24,5 +24,5 @@ pub use seen::Seen;
 pub use verdict::{Tally, Verdict};
 
 /// The version that this crate writes and the newest that it reads. 2: looks at clusters. 3: looks at
-/// packets. 4: samples of benchmarks. 5: arms of a regression gate.
+/// packets. 4: samples of benchmarks. 5: arms of a regression gate, floors.
 pub const VERSION: u32 = 5;

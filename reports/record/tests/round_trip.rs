@@ -483,8 +483,10 @@ fn every_event() -> Vec<Event> {
     events
 }
 
-fn of_a_benchmark() -> [Event; 4] {
-    use record::bench::{Arm, Baseline, BaselineCase, Figure, Figures, Gate, Isolation, Measured, Sample, Setting};
+fn of_a_benchmark() -> [Event; 5] {
+    use record::bench::{
+        Arm, Baseline, BaselineCase, Figure, Figures, FloorSample, Gate, Isolation, Measured, Ratio, Sample, Setting,
+    };
     let case = || "a@b".to_owned();
     [
         Event::Setting(Box::new(Setting {
@@ -517,12 +519,22 @@ fn of_a_benchmark() -> [Event; 4] {
             spent: Some(0.5),
             points: [("create".to_owned(), 0.0), ("firstByte".to_owned(), 1.25)].into(),
             rates: [("pods".to_owned(), 6800.5)].into(),
+            sizes: [("resident".to_owned(), 512.0)].into(),
             failure: Some("hung".into()),
             isolation: Some(Isolation {
                 own: vec!["pid".into()],
                 shared: vec!["net".into()],
             }),
             conditions: Conditions::default(),
+        })),
+        Event::Floor(Box::new(FloorSample {
+            test: "a".into(),
+            floor: "L4".into(),
+            round: 3,
+            warmup: true,
+            values: [("L4.bind".to_owned(), 0.5)].into(),
+            unit: "ms".into(),
+            failure: Some("refused".into()),
         })),
         Event::Figures(Box::new(Figures {
             case: case(),
@@ -539,7 +551,12 @@ fn of_a_benchmark() -> [Event; 4] {
                     high: None,
                 }],
                 samples: vec![Some(1.5), None],
+                ratio: Some(Ratio {
+                    floor: "L5".into(),
+                    figures: vec![Figure::default()],
+                }),
             }],
+            floors: vec![Measured::default()],
             notes: vec!["one start in two failed".into()],
         })),
     ]
@@ -576,6 +593,7 @@ fn kind(event: &Event) -> &'static str {
         Event::Setting(_) => "setting",
         Event::Baseline(_) => "baseline",
         Event::Sample(_) => "sample",
+        Event::Floor(_) => "floor",
         Event::Figures(_) => "figures",
     }
 }
@@ -584,7 +602,7 @@ fn kind(event: &Event) -> &'static str {
 fn every_event_is_read_back_as_it_was_written() {
     let events = every_event();
     let kinds: std::collections::BTreeSet<_> = events.iter().map(kind).collect();
-    assert_eq!(kinds.len(), 20);
+    assert_eq!(kinds.len(), 21);
     let mut text = String::new();
     for event in &events {
         let line = serde_json::to_string(event).unwrap();

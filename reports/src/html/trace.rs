@@ -123,6 +123,7 @@ impl<'a> Traces<'a> {
             | Event::Setting(_)
             | Event::Baseline(_)
             | Event::Sample(_)
+            | Event::Floor(_)
             | Event::Figures(_)
             | Event::RunEnd { .. } => {}
         }

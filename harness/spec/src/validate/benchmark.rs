@@ -4,7 +4,8 @@ use super::{Checker, DEFAULT_TIMEOUT, Names, Place, expected_one_of, is_dns_labe
 use crate::{
     Spanned, Target,
     benchmark::{
-        Benchmark, BenchmarkDocument, FAILURES, Figure, Load, Measure, Metric, Planted, Point, Regression, Threshold,
+        Benchmark, BenchmarkDocument, FAILURES, Figure, Load, Measure, Metric, Planted, Point, Regression, Sampling,
+        Threshold,
     },
     fault::Fault,
     node::Node,
@@ -51,6 +52,12 @@ pub(crate) fn thresholds(document: &Node) -> Vec<String> {
     ids.filter_map(|threshold| Some(threshold.get("id")?.text()?.to_owned()))
         .collect()
 }
+
+/// Most containers of a burst.
+const MOST_AT_ONCE: u32 = 64;
+
+/// Most containers that run beside samples.
+const MOST_BESIDE: u32 = 500;
 
 /// What a bound may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -162,6 +169,7 @@ impl Checker<'_> {
                     from: Some(from),
                     to: Some(to),
                     rate: None,
+                    size: None,
                 } => {
                     if is_scheduling {
                         let fault = Fault::new(label, "scheduling has no points of a container's life");
@@ -177,15 +185,27 @@ impl Checker<'_> {
                     from: None,
                     to: None,
                     rate: Some(_),
+                    size: None,
                 } => {
                     if !is_scheduling {
                         let fault = Fault::new(place.label("rate"), "a container that starts schedules no pods");
                         self.fault(fault.hint("expected `{from: POINT, to: POINT}`"));
                     }
                 }
+                Measure {
+                    from: None,
+                    to: None,
+                    rate: None,
+                    size: Some(_),
+                } => {
+                    if is_scheduling {
+                        let fault = Fault::new(place.label("size"), "scheduling leaves nothing behind that has a size");
+                        self.fault(fault.hint("expected `{rate: pods}` or `{rate: gates}`"));
+                    }
+                }
                 Measure { .. } if self.is_whole => {
-                    let fault = Fault::new(label, format!("`{name}` says neither a time nor a rate"));
-                    self.fault(fault.hint("expected `from` and `to`, or `rate`"));
+                    let fault = Fault::new(label, format!("`{name}` is not one of a time, a rate and a size"));
+                    self.fault(fault.hint("expected `from` and `to`, or `rate`, or `size`"));
                 }
                 Measure { .. } => {}
             }
@@ -199,11 +219,55 @@ impl Checker<'_> {
             let fault = Fault::new(extent, format!("{} samples make no sense", sampling.samples));
             self.fault(fault.hint(format!("expected 1 to {MOST_SAMPLES}")));
         }
+        let is_scheduling = matches!(benchmark.workload.value, Load::Scheduling(_));
+        if is_scheduling && sampling.floors.as_ref().is_some_and(|floors| !floors.is_empty()) {
+            let fault = Fault::new(place.key("floors").extent, "scheduling has no floors");
+            self.fault(fault.hint("they are what the kernel takes for a container"));
+        }
+        self.arrival(benchmark, place);
         let seconds = sampling.max_duration.0.as_secs();
         if sampling.max_duration.0.is_zero() || seconds > 6 * 3600 {
             let extent = place.key("maxDuration").extent;
             let fault = Fault::new(extent, format!("sampling for {} makes no sense", sampling.max_duration));
             self.fault(fault.hint("expected more than nothing and at most six hours"));
+        }
+    }
+
+    fn arrival(&mut self, benchmark: &Benchmark, place: &Place<'_>) {
+        let Sampling {
+            arrival, background, ..
+        } = &benchmark.sampling;
+        let is_scheduling = matches!(benchmark.workload.value, Load::Scheduling(_));
+        let is_told = arrival.burst.is_some() || arrival.every.is_some();
+        if is_scheduling && (is_told || *background > 0) {
+            let fault = Fault::new(place.extent, "scheduling starts no containers");
+            self.fault(fault.hint("`arrival` and `background` are for containers"));
+        }
+        let arrival_place = place.key("arrival");
+        if arrival.burst.is_some_and(|burst| !(2..=MOST_AT_ONCE).contains(&burst)) {
+            let fault = Fault::new(arrival_place.key("burst").extent, "this is no burst");
+            self.fault(fault.hint(format!("expected 2 to {MOST_AT_ONCE}")));
+        }
+        if arrival.burst.is_some() && benchmark.lives() {
+            let fault = Fault::new(
+                arrival_place.extent,
+                "of containers beside each other neither `exec` nor sizes are measured",
+            );
+            self.fault(fault.hint("measure them in a benchmark of its own"));
+        }
+        if arrival
+            .every
+            .is_some_and(|every| every.0.is_zero() || every.0.as_secs() > 60)
+        {
+            let fault = Fault::new(arrival_place.key("every").extent, "this is no distance between samples");
+            self.fault(fault.hint("expected more than nothing and at most a minute"));
+        }
+        if *background > MOST_BESIDE {
+            let fault = Fault::new(
+                place.key("background").extent,
+                format!("{background} containers are too many"),
+            );
+            self.fault(fault.hint(format!("expected at most {MOST_BESIDE}")));
         }
     }
 
@@ -273,7 +337,7 @@ impl Checker<'_> {
             return Some(Unit::Share);
         };
         match benchmark.measure.get(name).map(|measure| &measure.value) {
-            Some(measure) if measure.rate.is_some() => Some(Unit::Rate),
+            Some(measure) if measure.rate.is_some() || measure.size.is_some() => Some(Unit::Rate),
             Some(_) => Some(Unit::Time),
             None => {
                 if self.is_whole {

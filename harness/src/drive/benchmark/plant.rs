@@ -15,9 +15,10 @@ use statistics::quantile::quantile;
 const REMEMBERED: usize = 101;
 
 /// The commands of the runtime, each from where it is called to what it is there for.
-const PHASES: [(Point, Point); 3] = [
+const PHASES: [(Point, Point); 4] = [
     (Point::Create, Point::Start),
     (Point::Start, Point::FirstByte),
+    (Point::Exec, Point::Execed),
     (Point::Exit, Point::Deleted),
 ];
 
@@ -28,6 +29,8 @@ pub(super) struct Delays {
     pub(super) create: Duration,
     /// Before `start`.
     pub(super) start: Duration,
+    /// Before `exec`.
+    pub(super) exec: Duration,
     /// Before `delete`.
     pub(super) delete: Duration,
 }
@@ -35,7 +38,7 @@ pub(super) struct Delays {
 /// What the reference usually takes, milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct Plant {
-    phases: [VecDeque<f64>; 3],
+    phases: [VecDeque<f64>; 4],
 }
 
 impl Plant {
@@ -54,11 +57,16 @@ impl Plant {
 
     /// What is planted where `tolerated` is tolerated, a share of the reference.
     pub(super) fn delays(&mut self, tolerated: f64) -> Delays {
-        let [create, start, delete] = self.phases.each_mut().map(|phase| {
+        let [create, start, exec, delete] = self.phases.each_mut().map(|phase| {
             let usual = quantile(phase.make_contiguous(), 0.5).unwrap_or_default();
             Duration::try_from_secs_f64(usual / 1e3 * planted(tolerated)).unwrap_or_default()
         });
-        Delays { create, start, delete }
+        Delays {
+            create,
+            start,
+            exec,
+            delete,
+        }
     }
 }
 

@@ -4,28 +4,30 @@
 //! when its pidfd tells its end. One point is read by the probe in the container: that of its first instruction. It is
 //! believed only if it lies between the harness' own points around it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use oci_runtime_client::{Outcome, Streams, Watched};
+use oci_runtime_client::{Client, Exec, Outcome, Streams, Watched};
 use record::bench::{Isolation, Sample};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use serde_json::{Value, json};
-use spec::benchmark::{Delay, Point};
+use spec::benchmark::{Delay, Occupied, Point};
 use spec::quantity::Bound;
 use spec::requirement::NamespaceKind;
 
-use super::monotonic;
 use super::plant::Delays;
+use super::{monotonic, resident};
 use crate::drive::container::groups;
 use crate::drive::{Stuck, World, act, step_deadline};
 use crate::guard::HOME;
+use crate::guard::cgroup::Mounted;
+use crate::observe::netns_end::NetnsEnd;
 use crate::{observe, wait};
 
-/// How often a control group is looked for that is to go away.
+/// How often it is looked whether all is gone.
 const EVERY: Duration = Duration::from_micros(200);
 
 /// A container that is started again and again.
@@ -35,6 +37,8 @@ pub(super) struct Start {
     delay: Option<Delay>,
     /// What a gate plants into the next sample.
     planted: Delays,
+    /// It is to live until something was done with it, and is killed then.
+    lives: bool,
     /// Namespaces that its configuration asks for.
     asked: Vec<NamespaceKind>,
     /// Those of the harness, to compare with.
@@ -43,18 +47,40 @@ pub(super) struct Start {
     groups: Option<Vec<PathBuf>>,
 }
 
+/// What a start needs of its surroundings. It is the same for all that begin beside each other.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    client: &'a Client,
+    nonce: &'a str,
+    cgroups: &'a [Mounted],
+    deadline: Duration,
+}
+
+impl<'a> Around<'a> {
+    pub(super) fn of(world: &'a World<'_>) -> Self {
+        Self {
+            client: &world.client,
+            nonce: &world.job.nonce,
+            cgroups: &world.home.cgroups,
+            deadline: step_deadline(world.job),
+        }
+    }
+}
+
 /// What a start came to so far.
 #[derive(Default)]
 struct Taken {
     /// The clock at `create`, twice.
     began: Option<(u64, Instant)>,
+    /// For how long the harness had something else to do, which no point has in it.
+    busy: Duration,
     sample: Sample,
 }
 
 impl Taken {
     fn at(&mut self, point: Point, instant: Instant) {
         if let Some((_, began)) = self.began {
-            let after = instant.saturating_duration_since(began);
+            let after = instant.saturating_duration_since(began).saturating_sub(self.busy);
             self.put(point, after.as_secs_f64() * 1e3);
         }
     }
@@ -79,9 +105,16 @@ impl Start {
         };
         let text = std::fs::read(&path).map_err(|e| host("read", &e))?;
         let mut config: Value = serde_json::from_slice(&text).map_err(|e| host("parse", &e))?;
-        // The report of the probe must not come before what is measured.
+        let lives = world
+            .job
+            .case
+            .measured
+            .as_ref()
+            .is_some_and(|measured| measured.benchmark.lives());
+        // The report of the probe must not come before what is measured, unless the probe does not come to its end.
+        let report = if lives { "all" } else { "last" };
         if let Some(env) = config.pointer_mut("/process/env").and_then(Value::as_array_mut) {
-            env.push(json!("PLIMSOLL_REPORT=last"));
+            env.push(json!(format!("PLIMSOLL_REPORT={report}")));
         }
         std::fs::write(&path, config.to_string()).map_err(|e| host("write", &e))?;
         let listed = config.pointer("/linux/namespaces").and_then(Value::as_array);
@@ -100,6 +133,7 @@ impl Start {
             bundle,
             delay: None,
             planted: Delays::default(),
+            lives,
             host: asked.iter().filter_map(own).collect(),
             asked,
             groups: None,
@@ -119,18 +153,26 @@ impl Start {
 
     /// Starts it once, and clears away what is left if that fails.
     pub(super) fn take(&mut self, world: &mut World<'_>) -> Sample {
+        let sample = self.take_at(Around::of(world), None);
+        if sample.failure.is_some() {
+            reap();
+        }
+        sample
+    }
+
+    /// The same, when it should begin at some time. Its time runs from then. What others left is not taken.
+    pub(super) fn take_at(&mut self, around: Around<'_>, intended: Option<Instant>) -> Sample {
         let mut taken = Taken::default();
-        if let Err(failure) = self.through(world, &mut taken) {
+        if let Err(failure) = self.through(around, intended, &mut taken) {
             taken.sample.failure = Some(failure);
             // What is gone already cannot be cleared away; the next `create` tells if anything is in its way.
-            let _gone = world.client.delete(&self.id, true);
-            reap();
+            let _gone = around.client.delete(&self.id, true);
         }
         taken.sample
     }
 
-    fn through(&mut self, world: &mut World<'_>, taken: &mut Taken) -> Result<(), String> {
-        let deadline = step_deadline(world.job);
+    fn through(&mut self, around: Around<'_>, intended: Option<Instant>, taken: &mut Taken) -> Result<(), String> {
+        let Around { client, deadline, .. } = around;
         let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|e| format!("failed to make a pipe: {e}"))?;
         let complaints = PathBuf::from(format!("{HOME}/tmp/{}.stderr", self.id));
@@ -144,20 +186,22 @@ impl Start {
             stderr: Some(stderr),
         };
 
-        let began = Instant::now();
-        taken.began = Some((monotonic(), began));
+        let before = self.lives.then(resident::processes);
+        if let Some(intended) = intended {
+            wait::until_instant(intended);
+        }
+        let began = intended.unwrap_or_else(Instant::now);
+        let late = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        taken.began = Some((monotonic().saturating_sub(late), began));
         taken.put(Point::Create, 0.0);
         wait::awake(self.planted.create);
-        let outcome = world.client.create(&self.id, &self.bundle, &pid_file, &[], streams);
+        let outcome = client.create(&self.id, &self.bundle, &pid_file, &[], streams);
         accepted(outcome, || {
-            format!(
-                "{}{}",
-                observe::output::text(&complaints),
-                act::logged(world.client.log())
-            )
+            format!("{}{}", observe::output::text(&complaints), act::logged(client.log()))
         })?;
         self.wait_at(Point::Create, began);
-        taken.at(Point::Created, Instant::now());
+        let created = Instant::now();
+        taken.at(Point::Created, created);
         let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
         let number = text.trim().parse::<i32>().ok().filter(|pid| *pid > 1);
         let pid = number.and_then(Pid::from_raw);
@@ -165,30 +209,43 @@ impl Start {
         let init = pidfd_open(pid, PidfdFlags::empty())
             .map_err(|e| format!("the runtime named {text} as the container's process, and there is none: {e}"))?;
         if self.groups.is_none() {
-            let groups = groups(pid.as_raw_nonzero().get(), &world.home.cgroups).into_iter();
+            let groups = groups(pid.as_raw_nonzero().get(), around.cgroups).into_iter();
             // What is no group of its own does not go away with it.
             let own = groups
                 .map(|group| group.directory)
                 .filter(|path| path.ends_with(&self.id));
             self.groups = Some(own.collect());
         }
+        let has_network = self.asked.contains(&NamespaceKind::Network);
+        let network = has_network
+            .then(|| NetnsEnd::of(pid.as_raw_nonzero().get()))
+            .transpose()?;
+        taken.busy += created.elapsed();
         self.wait_at(Point::Start, began);
 
         taken.at(Point::Start, Instant::now());
         wait::awake(self.planted.start);
         let mut watched = [reader.as_fd(), init.as_fd()].map(|fd| Watched { fd, readable: None });
-        let outcome = world.client.start_watching(&self.id, &mut watched);
+        let outcome = client.start_watching(&self.id, &mut watched);
         let said = || observe::output::text(&complaints);
         accepted(outcome, said)?;
         let [output, end] = watched.map(|watched| watched.readable);
         let output = output.or_else(|| readable(&reader, deadline));
         taken.at(Point::FirstByte, output.ok_or("the container wrote nothing")?);
+        if let Some(before) = before {
+            if end.is_some() {
+                return Err(
+                    "the container's process ended before anything was done with it: let it `sleep forever`".into(),
+                );
+            }
+            self.live(around, &before, taken)?;
+        }
         let end = end.or_else(|| readable(&init, deadline));
         taken.at(Point::Exit, end.ok_or("the container's process does not end")?);
         let code = ended(&init);
         let told = text_of(&reader, deadline);
-        self.attest(&told, world, taken)?;
-        if code != Some(0) {
+        self.attest(&told, around, taken)?;
+        if code != Some(0) && !self.lives {
             return Err(format!(
                 "the container's process ended with {code:?}: {}",
                 said().trim()
@@ -196,17 +253,52 @@ impl Start {
         }
 
         wait::awake(self.planted.delete);
-        accepted(world.client.delete(&self.id, false), String::new)?;
+        accepted(client.delete(&self.id, false), String::new)?;
         let groups = self.groups.as_deref().unwrap_or_default();
         let left = || match groups.iter().find(|group| group.exists()) {
-            Some(group) => Err(group.display().to_string()),
+            Some(group) => Err(format!("the control group `{}`", group.display())),
+            None if network.as_ref().is_some_and(|network| !network.is_gone()) => Err("the network namespace".into()),
             None => Ok(()),
         };
         if let wait::Waited::TimedOut { last, .. } = wait::until(deadline, EVERY, left) {
-            return Err(format!("the control group `{last}` is still there after `delete`"));
+            return Err(format!("{last} is still there after `delete`"));
         }
         taken.at(Point::Deleted, Instant::now());
         Ok(())
+    }
+
+    /// Does with the running container what it runs for, and kills it.
+    fn live(&self, around: Around<'_>, before: &BTreeSet<i32>, taken: &mut Taken) -> Result<(), String> {
+        let client = around.client;
+        let busy = Instant::now();
+        let resident = resident::since(before);
+        taken.sample.sizes.insert(Occupied::Resident.name().into(), resident);
+        taken.busy += busy.elapsed();
+        taken.at(Point::Exec, Instant::now());
+        wait::awake(self.planted.exec);
+        let exec = Exec {
+            // Some runtimes give a process of `exec` the container's environment, some what is told and no more.
+            args: &["/bin/hello".to_owned()],
+            env: vec![
+                format!("PLIMSOLL_NONCE={}", around.nonce),
+                "PLIMSOLL_REPORT=last".into(),
+            ],
+            ..Exec::default()
+        };
+        let outcome = client.exec(&self.id, &exec);
+        taken.at(Point::Execed, Instant::now());
+        let told = outcome
+            .as_ref()
+            .map(|outcome| outcome.stdout.clone())
+            .unwrap_or_default();
+        accepted(outcome, String::new)?;
+        if !told.contains(around.nonce) {
+            return Err(format!(
+                "the process of `exec` attests nothing; it wrote `{}`",
+                told.trim()
+            ));
+        }
+        accepted(client.kill(&self.id, "KILL", false), String::new)
     }
 
     /// Makes the subject slower, if that is what this case is for.
@@ -223,12 +315,12 @@ impl Start {
     }
 
     /// Reads the probe's last line: when it began, and which namespaces it is in.
-    fn attest(&self, told: &str, world: &World<'_>, taken: &mut Taken) -> Result<(), String> {
+    fn attest(&self, told: &str, around: Around<'_>, taken: &mut Taken) -> Result<(), String> {
         let lines = told
             .lines()
             .rev()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut own = lines.filter(|line| line["nonce"] == json!(world.job.nonce));
+        let mut own = lines.filter(|line| line["nonce"] == json!(around.nonce));
         let report = own.find_map(|line| line.get("report").cloned());
         let report =
             report.ok_or_else(|| format!("the probe attests nothing; the container wrote `{}`", told.trim()))?;
@@ -243,7 +335,8 @@ impl Start {
             shared: names(shared),
         });
         let first = report["t_ns"].as_u64().zip(taken.began);
-        let first = first.map(|(first, (began, _))| (first as f64 - began as f64) / 1e6);
+        let busy = taken.busy.as_secs_f64() * 1e3;
+        let first = first.map(|(first, (began, _))| (first as f64 - began as f64) / 1e6 - busy);
         let around = taken.of(Point::Start).zip(taken.of(Point::FirstByte));
         match first.zip(around) {
             Some((first, (start, byte))) if (start..=byte).contains(&first) => {
@@ -256,7 +349,10 @@ impl Start {
 }
 
 /// A command that was run and succeeded; `said` is what else was complained.
-fn accepted(outcome: Result<Outcome, oci_runtime_client::Error>, said: impl Fn() -> String) -> Result<(), String> {
+pub(super) fn accepted(
+    outcome: Result<Outcome, oci_runtime_client::Error>,
+    said: impl Fn() -> String,
+) -> Result<(), String> {
     let outcome = outcome.map_err(|error| crate::chain(&error))?;
     if outcome.hung {
         return Err(format!(

@@ -119,6 +119,7 @@ pub fn can_be_slowed(measure: &Measure) -> bool {
     let called = [
         (Point::Create, Point::Created),
         (Point::Start, Point::ProcessStarted),
+        (Point::Exec, Point::Execed),
         (Point::Exit, Point::Deleted),
     ];
     called
@@ -129,6 +130,8 @@ pub fn can_be_slowed(measure: &Measure) -> bool {
 /// Makes a gate of a benchmark: the reference stands in the place of a baseline.
 pub(super) fn without_baseline(benchmark: &mut Benchmark) {
     benchmark.baseline = None;
+    // A pair is one sample of each, and how long a round is must not depend on anything else.
+    benchmark.sampling.arrival = spec::benchmark::Arrival::default();
     for threshold in &mut benchmark.thresholds {
         threshold.value.regression = None;
     }

@@ -1,0 +1,58 @@
+//! Starts beside each other: all at once, or one each so often, whether those before have ended or not.
+
+use std::time::{Duration, Instant};
+
+use record::bench::Sample;
+
+use super::plant::Delays;
+use super::start::{Around, Start};
+use crate::drive::World;
+
+/// Threads begin to wait within this.
+const HEAD_START: Duration = Duration::from_millis(5);
+
+/// Containers that are started beside each other.
+pub(super) struct Burst {
+    /// One at least.
+    starts: Vec<Start>,
+    every: Duration,
+}
+
+impl Burst {
+    /// Of these, one each `every`; nothing is all at once.
+    pub(super) fn new(starts: Vec<Start>, every: Duration) -> Self {
+        Self { starts, every }
+    }
+
+    /// Plants these waits into the next samples.
+    pub(super) fn slow_down(&mut self, delays: Delays) {
+        self.starts.iter_mut().for_each(|start| start.slow_down(delays));
+    }
+
+    /// A sample of each, in the order in which they should begin. The time of each runs from when it should begin: one that
+    /// began late because the machine was busy took longer.
+    pub(super) fn take(&mut self, world: &mut World<'_>) -> Vec<Sample> {
+        if let [only] = self.starts.as_mut_slice() {
+            return vec![only.take(world)];
+        }
+        let around = Around::of(world);
+        let first = Instant::now() + HEAD_START;
+        let intended = (0..).map(|number: u32| first + self.every * number);
+        std::thread::scope(|scope| {
+            let running: Vec<_> = self
+                .starts
+                .iter_mut()
+                .zip(intended)
+                .map(|(start, at)| scope.spawn(move || start.take_at(around, Some(at))))
+                .collect();
+            let lost = |_| Sample {
+                failure: Some("the harness lost the thread that took it".into()),
+                ..Sample::default()
+            };
+            running
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(lost))
+                .collect()
+        })
+    }
+}
