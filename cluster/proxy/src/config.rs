@@ -18,6 +18,10 @@ impl Subnet {
         let hosts = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
         Ipv4Addr::from(u32::from(self.base) | hosts)
     }
+
+    fn has(self, address: Ipv4Addr) -> bool {
+        (self.base..=self.last()).contains(&address)
+    }
 }
 
 /// A node, as its proxy sees it.
@@ -37,6 +41,13 @@ pub struct Config {
     pub services: Subnet,
     /// Names of [`crate::FAULTS`]; others are somebody else's.
     pub faults: BTreeSet<String>,
+}
+
+impl Config {
+    /// Whether it is the address of the node or of one of its pods.
+    pub(crate) fn is_own(&self, address: Ipv4Addr) -> bool {
+        self.addresses.contains(&address) || self.pods.iter().any(|pods| pods.has(address))
+    }
 }
 
 #[cfg(test)]

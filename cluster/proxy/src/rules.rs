@@ -310,8 +310,9 @@ impl<'a> PortMaker<'a> {
         let mut rules = Vec::new();
         if self.maker.faults.has("source-lost") {
             rules.push(Rule::new().mark(MASQUERADE));
-        } else if !self.maker.faults.has("hairpin-not-masqueraded") {
-            // A pod that reaches itself would answer itself directly, and wait for an answer of the Service.
+        } else if self.maker.config.is_own(endpoint.address) && !self.maker.faults.has("hairpin-not-masqueraded") {
+            // A pod that reaches itself would answer itself directly, and wait for an answer of the Service. Pods of other
+            // nodes do so there.
             rules.push(Rule::new().is(Field::SourceAddress, endpoint.address).mark(MASQUERADE));
         }
         if let Some(timeout) = self.affinity {
@@ -433,6 +434,17 @@ mod tests {
                 "service-a/web/tcp/http: goto endpoint-a/web/tcp/http__10.244.1.3/8080",
             ]
         );
+    }
+
+    #[test]
+    fn only_pods_of_the_node_reach_themselves_through_it() {
+        let slice = json!({
+            "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [{"addresses": ["10.244.1.2"]}, {"addresses": ["10.244.2.2"]}],
+        });
+        let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &endpoint::read([slice].iter()));
+        let rules = |address: &str| part.chains[&format!("endpoint-a/web/tcp/http__{address}/8080")].len();
+        assert_eq!((rules("10.244.1.2"), rules("10.244.2.2")), (2, 1));
     }
 
     #[test]
