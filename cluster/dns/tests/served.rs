@@ -76,7 +76,13 @@ async fn by_udp(name: &str, kind: RecordType) -> Message {
         socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         socket.send_to(&query, SERVER).unwrap();
         let mut answer = vec![0; 4096];
-        let (length, from) = socket.recv_from(&mut answer).unwrap();
+        let (length, from) = loop {
+            match socket.recv_from(&mut answer) {
+                // A signal ends a wait that has a timeout (`signal(7)`).
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                heard => break heard.unwrap(),
+            }
+        };
         assert_eq!(from, SocketAddr::from(SERVER));
         Message::from_vec(&answer[..length]).unwrap()
     });

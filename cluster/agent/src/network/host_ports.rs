@@ -242,7 +242,7 @@ mod tests {
 
     use super::*;
     use crate::namespace::Room;
-    use crate::network::lab::{Pod, ask, failure, is_root, reach};
+    use crate::network::lab::{Pod, ask, failure, hear, is_root, reach};
     use crate::network::{NetworkMode, NodeNetwork, PodMode, RouteMode, Underlay};
 
     fn faults(names: &[&str]) -> Faults {
@@ -376,7 +376,7 @@ mod tests {
     fn exchange(socket: &UdpSocket, to: Ipv4Addr) -> Option<String> {
         let mut answer = [0; 8];
         socket.send_to(b"?", (to, 5353)).ok()?;
-        let (length, _) = socket.recv_from(&mut answer).ok()?;
+        let (length, _) = hear(socket, &mut answer).ok()?;
         Some(String::from_utf8_lossy(&answer[..length]).into_owned())
     }
 

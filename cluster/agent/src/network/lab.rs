@@ -1,7 +1,7 @@
 //! What tests of the network share: pods without containers, servers in them, and who reaches whom.
 
-use std::io::ErrorKind;
-use std::net::Ipv4Addr;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,6 +9,16 @@ use tokio::net::TcpListener;
 
 use super::{NodeNetwork, PodNetwork, connect, socket_in};
 use crate::namespace::{IPC, NET, Room, Shared, UTS};
+
+/// The next datagram. A signal, or what the kernel takes for one, ends a wait that has a timeout (`signal(7)`).
+pub(crate) fn hear(socket: &UdpSocket, datagram: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    loop {
+        match socket.recv_from(datagram) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            heard => return heard,
+        }
+    }
+}
 
 /// Whether there can be network namespaces; says so if not.
 pub(crate) fn is_root() -> bool {

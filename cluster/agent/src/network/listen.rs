@@ -31,7 +31,7 @@ mod tests {
 
     use super::*;
     use crate::namespace::Room;
-    use crate::network::lab::{Pod, is_root};
+    use crate::network::lab::{Pod, hear, is_root};
     use crate::network::{NetworkMode, Underlay};
 
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
@@ -43,7 +43,7 @@ mod tests {
             socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             socket.send_to(b"who?", (ADDRESS, 53)).unwrap();
             let mut answer = [0; 64];
-            let (length, by) = socket.recv_from(&mut answer).unwrap();
+            let (length, by) = hear(&socket, &mut answer).unwrap();
             (by, String::from_utf8_lossy(&answer[..length]).into_owned())
         });
         told.await.unwrap()
@@ -97,7 +97,7 @@ mod tests {
             .await
             .unwrap();
         listener.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let (_, from) = listener.recv_from(&mut [0; 64]).unwrap();
+        let (_, from) = hear(&listener, &mut [0; 64]).unwrap();
         assert_eq!(from.ip(), IpAddr::V4(nodes[0].address()));
     }
 }

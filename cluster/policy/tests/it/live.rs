@@ -1,13 +1,13 @@
 //! Connections that are there when policies change.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::lab::{DB, Lab, WEB, deny};
-use crate::room::{Room, exchange};
+use crate::room::{Room, exchange, hear};
 
 const PORT: u16 = 7;
 
@@ -46,12 +46,18 @@ impl Connection {
         self.stream.set_read_timeout(Some(wait)).unwrap();
         self.stream.write_all(&[self.asked]).unwrap();
         let mut bytes = [0; 64];
-        while let Ok(length @ 1..) = self.stream.read(&mut bytes) {
-            if bytes[..length].contains(&self.asked) {
-                return true;
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(length @ 1..) if bytes[..length].contains(&self.asked) => return true,
+                Ok(1..) => {}
+                Ok(0) => panic!("the connection was closed"),
+                // A signal ends a read that has a timeout (`signal(7)`).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The time is up.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(error) => panic!("{error}"),
             }
         }
-        false
     }
 }
 
@@ -89,15 +95,15 @@ fn who_answers_is_not_heard_either() {
     let to = (DB, answers.local_addr().unwrap().port());
     let mut bytes = [0; 8];
     asks.send_to(b"?", to).unwrap();
-    let (_, from) = answers.recv_from(&mut bytes).unwrap();
+    let (_, from) = hear(&answers, &mut bytes).unwrap();
     answers.send_to(b"1", from).unwrap();
-    assert!(asks.recv_from(&mut bytes).is_ok());
+    assert!(hear(&asks, &mut bytes).is_ok());
     lab.only(&[json!({"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"]})]);
     answers.send_to(b"2", from).unwrap();
-    assert!(asks.recv_from(&mut bytes).is_err());
+    assert!(hear(&asks, &mut bytes).is_err());
     lab.only(&[]);
     answers.send_to(b"3", from).unwrap();
-    let (length, _) = asks.recv_from(&mut bytes).unwrap();
+    let (length, _) = hear(&asks, &mut bytes).unwrap();
     assert_eq!(bytes[..length], *b"3");
 }
 

@@ -142,11 +142,21 @@ impl Room {
     }
 }
 
+/// The next datagram. A signal, or what the kernel takes for one, ends a wait that has a timeout (`signal(7)`).
+pub(crate) fn hear(socket: &UdpSocket, datagram: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    loop {
+        match socket.recv_from(datagram) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            heard => return heard,
+        }
+    }
+}
+
 /// One exchange over a socket that may be used again.
 pub(crate) fn exchange(socket: &UdpSocket, address: Ipv4Addr, port: u16) -> io::Result<String> {
     let mut answer = [0; 64];
     socket.send_to(b"?", (address, port))?;
-    let (length, _) = socket.recv_from(&mut answer)?;
+    let (length, _) = hear(socket, &mut answer)?;
     Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
 }
 
