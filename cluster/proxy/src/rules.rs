@@ -1,7 +1,8 @@
 //! From a Service and its backends to what it needs in the packet filter.
 //!
 //! A port of a Service is up to four kinds of chains. `service-…` chooses among all backends, `local-…` among those of this
-//! node, `external-…` decides for clients from outside which of the two, and `endpoint-…` leads to one backend.
+//! node, `external-…` decides for clients from outside which of the two, and `endpoint-…` leads to one backend. A backend of
+//! which nothing is to be said but its address has no chain: the rule that chooses it leads to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -17,7 +18,7 @@ use crate::service::{Port, Service};
 
 /// Backends that are chosen from without a map. Only the first packet of a connection passes their rules.
 const FEW: usize = 8;
-/// How names of chains begin that lead to one backend.
+/// How names of chains begin that lead to one backend, and comments of rules that stand for such a chain.
 pub(crate) const ENDPOINT: &str = "endpoint-";
 /// What [`Faults`] call forever.
 const FOREVER: Duration = Duration::from_secs(86_400);
@@ -66,21 +67,14 @@ impl Maker {
     }
 }
 
-/// Goes to one of these chains, each as likely as any other.
-///
-/// For few by a rule each: the first is taken once in so many times as there are, the next once in so many as are left, the
-/// last always. For many by a map. A map for each Service would be what kube-proxy does, but the kernel looks through all
-/// sets of a table, and through all messages of a batch, for each of them, so that the time grows with the square of their number.
-fn any_of(chains: Vec<String>) -> Vec<Rule> {
-    if chains.len() > FEW {
-        return vec![Rule::new().any_of(chains)];
-    }
-    let left = (1..=u32::try_from(chains.len()).unwrap_or(u32::MAX)).rev();
-    let rule = |(left, chain): (u32, &String)| match left {
-        1 => Rule::new().goto(chain),
-        left => Rule::new().is(Field::Random(left), 0u32).goto(chain),
-    };
-    left.zip(&chains).map(rule).collect()
+/// How rules begin of which the first is taken once in so many times as there are, the next once in so many as are left, and
+/// the last always: each as likely as any other.
+fn one_in(count: usize) -> impl Iterator<Item = Rule> {
+    let left = (1..=u32::try_from(count).unwrap_or(u32::MAX)).rev();
+    left.map(|left| match left {
+        1 => Rule::new(),
+        left => Rule::new().is(Field::Random(left), 0u32),
+    })
 }
 
 /// Makes the rules of one port.
@@ -247,7 +241,8 @@ impl<'a> PortMaker<'a> {
             }
             rules.extend(self.balance(backends));
             part.chains.insert(name.clone(), rules);
-            used.extend(backends);
+            let chained = backends.iter().filter(|one| self.has_chain(one, backends.len()));
+            used.extend(chained);
         }
         if let Some(external) = external {
             part.chains.insert(external, self.external(&of_all, &of_local));
@@ -272,7 +267,34 @@ impl<'a> PortMaker<'a> {
         .mark(MASQUERADE)
     }
 
+    /// Whether a chain leads to it, where it is one of so many. When any chain changes the kernel follows every way through
+    /// all of them, so that what needs none has none.
+    fn has_chain(&self, endpoint: &Endpoint, count: usize) -> bool {
+        count > FEW || self.affinity.is_some() || self.masqueraded(endpoint).is_some()
+    }
+
+    /// Which of its clients are answered under the node's address.
+    fn masqueraded(&self, endpoint: &Endpoint) -> Option<Rule> {
+        let faults = &self.maker.faults;
+        if faults.has("source-lost") {
+            return Some(Rule::new());
+        }
+        // A pod that reaches itself would answer itself directly, and wait for an answer of the Service. Pods of other nodes
+        // do so there.
+        let reaches_itself = self.maker.config.is_own(endpoint.address) && !faults.has("hairpin-not-masqueraded");
+        reaches_itself.then(|| Rule::new().is(Field::SourceAddress, endpoint.address))
+    }
+
+    fn lead(&self, rule: Rule, endpoint: &Endpoint) -> Rule {
+        rule.is(Field::Protocol, self.port.protocol)
+            .dnat(endpoint.address, Some(endpoint.port))
+    }
+
     /// The backend that a client had, or any.
+    ///
+    /// Any of few by a rule each, of many by a map. A map for each Service would be what kube-proxy does, but the kernel looks
+    /// through all sets of a table, and through all messages of a batch, for each of them, so that the time grows with the
+    /// square of their number.
     fn balance(&self, backends: &[&Endpoint]) -> Vec<Rule> {
         let mut rules = Vec::new();
         if let Some(timeout) = self.affinity {
@@ -282,8 +304,18 @@ impl<'a> PortMaker<'a> {
                     .goto(&self.endpoint_name(endpoint))
             }));
         }
-        let chains: Vec<String> = backends.iter().map(|endpoint| self.endpoint_name(endpoint)).collect();
-        rules.extend(any_of(chains));
+        if backends.len() > FEW {
+            rules.push(Rule::new().any_of(backends.iter().map(|endpoint| self.endpoint_name(endpoint))));
+            return rules;
+        }
+        let chosen = one_in(backends.len()).zip(backends);
+        rules.extend(chosen.map(|(rule, endpoint)| {
+            let name = self.endpoint_name(endpoint);
+            match self.has_chain(endpoint, backends.len()) {
+                true => rule.goto(&name),
+                false => self.lead(rule, endpoint).about(&name),
+            }
+        }));
         rules
     }
 
@@ -307,25 +339,15 @@ impl<'a> PortMaker<'a> {
     }
 
     fn endpoint(&self, endpoint: &Endpoint, part: &mut Part) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        if self.maker.faults.has("source-lost") {
-            rules.push(Rule::new().mark(MASQUERADE));
-        } else if self.maker.config.is_own(endpoint.address) && !self.maker.faults.has("hairpin-not-masqueraded") {
-            // A pod that reaches itself would answer itself directly, and wait for an answer of the Service. Pods of other
-            // nodes do so there.
-            rules.push(Rule::new().is(Field::SourceAddress, endpoint.address).mark(MASQUERADE));
-        }
+        let masqueraded = self.masqueraded(endpoint).map(|clients| clients.mark(MASQUERADE));
+        let mut rules: Vec<Rule> = masqueraded.into_iter().collect();
         if let Some(timeout) = self.affinity {
             let name = self.affinity_name(endpoint, timeout);
             rules.push(Rule::new().remember(&[Field::SourceAddress], &name));
             let set = Set::new(&name, &[Type::Address]).remembering(timeout);
             part.sets.insert(name, set);
         }
-        rules.push(
-            Rule::new()
-                .is(Field::Protocol, self.port.protocol)
-                .dnat(endpoint.address, Some(endpoint.port)),
-        );
+        rules.push(self.lead(Rule::new(), endpoint));
         rules
     }
 
@@ -437,31 +459,44 @@ mod tests {
     }
 
     #[test]
-    fn only_pods_of_the_node_reach_themselves_through_it() {
+    fn only_pods_of_the_node_reach_themselves_through_it_and_others_need_no_chain() {
         let slice = json!({
             "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
             "endpoints": [{"addresses": ["10.244.1.2"]}, {"addresses": ["10.244.2.2"]}],
         });
-        let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &endpoint::read([slice].iter()));
-        let rules = |address: &str| part.chains[&format!("endpoint-a/web/tcp/http__{address}/8080")].len();
-        assert_eq!((rules("10.244.1.2"), rules("10.244.2.2")), (2, 1));
+        let endpoints = endpoint::read([slice].iter());
+        let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &endpoints);
+        let chain = |address: &str| format!("endpoint-a/web/tcp/http__{address}/8080");
+        assert_eq!(part.chains[&chain("10.244.1.2")].len(), 2);
+        assert!(!part.chains.contains_key(&chain("10.244.2.2")));
+        let rules: Vec<String> = part.chains["service-a/web/tcp/http"][1..]
+            .iter()
+            .map(Rule::to_string)
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                "numgen random mod 2 0 goto endpoint-a/web/tcp/http__10.244.1.2/8080",
+                "meta l4proto tcp dnat to 10.244.2.2:8080"
+            ]
+        );
+        let affine = service(json!({"sessionAffinity": "ClientIP"}));
+        let Needs { part, .. } = maker(&[]).needs(&affine, &endpoints);
+        assert!(part.chains.contains_key(&chain("10.244.2.2")));
     }
 
     #[test]
-    fn each_of_few_chains_is_as_likely_as_any_other_and_many_are_a_map() {
-        let chains = |count: usize| (0..count).map(|number| format!("c{number}")).collect::<Vec<_>>();
-        let told: Vec<String> = any_of(chains(3)).iter().map(Rule::to_string).collect();
-        assert_eq!(
-            told,
-            [
-                "numgen random mod 3 0 goto c0",
-                "numgen random mod 2 0 goto c1",
-                "goto c2"
-            ]
-        );
-        assert_eq!(any_of(chains(FEW)).len(), FEW);
-        assert_eq!(any_of(chains(FEW + 1)).len(), 1);
-        assert!(any_of(chains(0)).is_empty());
+    fn each_of_few_backends_is_as_likely_as_any_other_and_many_are_a_map() {
+        let told: Vec<String> = one_in(3).map(|rule| rule.to_string()).collect();
+        assert_eq!(told, ["numgen random mod 3 0", "numgen random mod 2 0", ""]);
+        let rules = |count: u8| {
+            let all: Vec<(u8, &str)> = (2..count + 2).map(|last| (last, "one")).collect();
+            let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &backends(&all));
+            let chains = part.chains.keys().filter(|name| name.starts_with(ENDPOINT)).count();
+            (part.chains["service-a/web/tcp/http"].len() - 1, chains)
+        };
+        assert_eq!(rules(8), (FEW, FEW));
+        assert_eq!(rules(9), (1, FEW + 1));
     }
 
     #[test]

@@ -134,9 +134,9 @@ pub enum Leads {
 /// A backend as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
-    /// Its chain.
+    /// Its chain, or the comment of its rule, which are named alike.
     pub chain: String,
-    /// Where a packet is sent; nowhere if the chain has no such rule.
+    /// Where a packet is sent; nowhere if there is no such rule.
     pub target: Option<SocketAddrV4>,
 }
 
@@ -174,6 +174,13 @@ pub fn leads(socket: &mut Netfilter, front: Front) -> Result<Leads, Error> {
                 continue;
             }
             for rule in rules {
+                if let Some(name) = rule.comment.as_deref().filter(|name| name.starts_with(ENDPOINT)) {
+                    backends.push(Backend {
+                        chain: name.to_owned(),
+                        target: target(&rule),
+                    });
+                    continue;
+                }
                 let mut found = rule.verdicts;
                 for map in rule.maps {
                     let map = Set::verdict_map(&map, &[netfilter::Type::Number]);

@@ -294,14 +294,17 @@ async fn what_is_wrong_with_the_rules_of_a_service_is_named() {
         "no endpoint of Service x/web",
     );
 
-    // The chain of the right one sends elsewhere.
+    // The rule of the right one sends elsewhere.
     lab.serve(&["far"]);
     let far = lab.at("far");
-    let chain = format!("endpoint-x/web/tcp/__{}/{PORT}", far.ip());
+    let name = format!("endpoint-x/web/tcp/__{}/{PORT}", far.ip());
+    let chain = "service-x/web/tcp/";
+    let named = netfilter::Rule::new().is(netfilter::Field::Protocol, netfilter::Protocol::Tcp);
+    let named = named.about(&name);
     let mut batch = Batch::new(proxy::TABLE);
-    batch.flush_chain(&chain);
-    let stray = netfilter::Rule::new().is(netfilter::Field::Protocol, netfilter::Protocol::Tcp);
-    batch.add_rule(&chain, &stray.dnat(Ipv4Addr::new(10, 244, 2, 99), Some(PORT)));
+    batch.flush_chain(chain);
+    let stray = named.clone().dnat(Ipv4Addr::new(10, 244, 2, 99), Some(PORT));
+    batch.add_rule(chain, &stray);
     let mut socket = lab.nodes[0].netfilter().await.unwrap();
     socket.commit(&batch).unwrap();
     is(
@@ -313,7 +316,8 @@ async fn what_is_wrong_with_the_rules_of_a_service_is_named() {
 
     // It does nothing, and the packet goes on to an address that is no one's.
     let mut batch = Batch::new(proxy::TABLE);
-    batch.flush_chain(&chain);
+    batch.flush_chain(chain);
+    batch.add_rule(chain, &named);
     for check in ["cluster-ips-check", "service-endpoints-check"] {
         batch.flush_chain(check);
     }
