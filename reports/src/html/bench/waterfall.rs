@@ -72,7 +72,7 @@ pub(super) fn waterfall(page: &mut Page, arms: &[Arm<'_>], samples: &BTreeMap<&s
             page.open(
                 "rect",
                 &[
-                    ("class", &format!("bar {}", kind(*n))),
+                    ("class", &format!("phase {}", kind(*n))),
                     ("x", &x),
                     ("y", &top),
                     ("width", &width),
