@@ -402,7 +402,11 @@ async fn changed(changes: usize) -> Result<()> {
         .map_err(refused)?;
     let first = full(slice(0, &[one.address]), "discovery.k8s.io/v1", "EndpointSlice");
     api.create(slices, "default", first).map_err(refused)?;
-    let _proxy = proxy::Proxy::start(api.clone(), wiring.proxied(0), wiring.netfilter(0).await?);
+    let _proxy = proxy::Proxy::start(
+        api.clone(),
+        "node-0",
+        vec![proxy::Tables::new(wiring.proxied(0), wiring.netfilter(0).await?)],
+    );
     let to = SocketAddr::from((Ipv4Addr::new(10, 96, 1, 0), 80));
     let reaches = |word: u8| {
         let reached = client.run(move || -> io::Result<Instant> {

@@ -133,7 +133,8 @@ async fn churned(time: Duration) -> Result<()> {
         backends.push(own);
     }
     let start = async || {
-        Ok::<_, Box<dyn Error + Send + Sync>>(Proxy::start(api.clone(), wiring.proxied(0), wiring.netfilter(0).await?))
+        let tables = proxy::Tables::new(wiring.proxied(0), wiring.netfilter(0).await?);
+        Ok::<_, Box<dyn Error + Send + Sync>>(Proxy::start(api.clone(), "node-0", vec![tables]))
     };
     let mut proxy = start().await?;
     let mut lasting = lasting(client)?;

@@ -12,7 +12,7 @@ mod nodes;
 mod scheduling;
 mod serve;
 
-pub use agent::{NetworkMode, NodeConfig, PodMode, RouteMode};
+pub use agent::{Families, FamiliesError, NetworkMode, NodeConfig, PodMode, RouteMode};
 pub use config::{Config, check};
 pub use fault::{Fault, faults};
 pub use identity::Identity;

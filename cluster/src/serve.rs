@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use agent::{Images, Node, NodeConfig, Surroundings, Underlay};
+use agent::simulated::Behaviour;
+use agent::{Families, Images, Node, NodeConfig, Surroundings, Underlay};
 use apiserver::{AllowAuthenticated, Api, Change, Informer, ListQuery, Server, Settings, User};
 use objects::{Status, meta};
 use serde::Serialize;
@@ -191,7 +192,7 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
         &config.faults,
     );
     let count = real.len() + simulated.len();
-    let nodes = nodes(real, simulated, &api, around).await?;
+    let nodes = nodes(real, simulated, config.network.families, &api, around).await?;
     let naming = match nodes.real().next().is_some() {
         true => Some(Naming::start(&api, nodes.real(), &config.faults).await?),
         false => None,
@@ -238,6 +239,7 @@ fn chosen(names: &BTreeSet<String>) -> controllers::Faults {
 async fn nodes(
     real: Vec<NodeConfig>,
     simulated: Vec<NodeConfig>,
+    families: Families,
     api: &Api,
     around: Option<Surroundings>,
 ) -> Result<Nodes, Error> {
@@ -253,10 +255,14 @@ async fn nodes(
         }
     }
     let names: BTreeSet<String> = simulated.iter().map(|node| node.name.clone()).collect();
+    let behaviour = Behaviour {
+        families,
+        ..Behaviour::default()
+    };
     let alive = match simulated.is_empty() {
         true => None,
         false => Some(
-            agent::simulated::start(simulated, api.clone())
+            agent::simulated::start_with(simulated, api.clone(), behaviour)
                 .await
                 .map_err(Error::Refused)?,
         ),

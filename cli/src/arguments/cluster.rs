@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use cluster::{Families, FamiliesError};
 
 #[derive(Debug, Args)]
 pub(crate) struct Cluster {
@@ -102,6 +103,9 @@ pub(crate) struct Up {
     /// How nodes lead to pods of other nodes (host-gw unless told).
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) routes: Option<Routes>,
+    /// Addresses of nodes, pods and Services: `IPv4` (unless told) or `IPv4,IPv6`.
+    #[arg(long, value_name = "LIST", value_parser = families)]
+    pub(crate) ip_families: Option<Families>,
     /// Keep the cluster's objects and identity in this directory: after a crash, or `down`, the next `up` goes on there.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
@@ -114,6 +118,12 @@ pub(crate) struct Up {
     /// Break the cluster in this way; `plimsoll cluster faults` lists them; may be repeated.
     #[arg(long = "fault", value_name = "NAME")]
     pub(crate) faults: Vec<String>,
+}
+
+/// Reads a list with commas.
+fn families(text: &str) -> Result<Families, FamiliesError> {
+    let names: Vec<&str> = text.split(',').collect();
+    Families::read(&names)
 }
 
 /// How pods are connected with their node.

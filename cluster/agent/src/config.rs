@@ -111,7 +111,7 @@ impl NodeConfig {
     }
 
     /// The object that is registered.
-    pub(crate) fn object(&self, pod_cidr: &str) -> Value {
+    pub(crate) fn object(&self, pod_cidrs: &[String]) -> Value {
         let mut labels = BTreeMap::from([
             ("kubernetes.io/hostname".to_owned(), self.name.clone()),
             ("kubernetes.io/os".into(), "linux".into()),
@@ -126,7 +126,7 @@ impl NodeConfig {
         let mut object = json!({
             "apiVersion": "v1", "kind": "Node",
             "metadata": {"name": self.name, "labels": labels},
-            "spec": {"podCIDR": pod_cidr, "podCIDRs": [pod_cidr], "providerID": format!("plimsoll://{}", self.name)},
+            "spec": {"podCIDR": pod_cidrs.first(), "podCIDRs": pod_cidrs, "providerID": format!("plimsoll://{}", self.name)},
         });
         if !self.annotations.is_empty() {
             object["metadata"]["annotations"] = json!(self.annotations);
@@ -167,7 +167,9 @@ mod tests {
             ["n-0", "n-1"]
         );
         assert_eq!((all[0].amount("cpu"), all[0].amount("pods")), (Some(2500), Some(110)));
-        let object = all[1].object("10.244.2.0/24");
+        let object = all[1].object(&["10.244.2.0/24".into(), "fd00:10:244:2::/64".into()]);
+        assert_eq!(object["spec"]["podCIDR"], "10.244.2.0/24");
+        assert_eq!(object["spec"]["podCIDRs"][1], "fd00:10:244:2::/64");
         assert_eq!(object["metadata"]["labels"]["kubernetes.io/hostname"], "n-1");
         assert_eq!(
             object["spec"]["taints"],

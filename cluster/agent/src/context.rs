@@ -1,6 +1,7 @@
 //! What everything on a node needs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -108,12 +109,18 @@ impl Context {
         self.directory.join("root")
     }
 
-    /// What pods may be told.
+    /// All addresses of the node, or of one of its pods, of which this is the first: as the downward API lists them.
+    pub(crate) fn addresses(&self, first: Ipv4Addr) -> String {
+        let all: Vec<String> = self.network.addresses(first).iter().map(ToString::to_string).collect();
+        all.join(",")
+    }
+
+    /// What pods may be told; addresses as [`Context::addresses`] lists them.
     pub(crate) fn facts<'a>(&'a self, host: &'a str, pod: &'a str) -> Facts<'a> {
         Facts {
             node: &self.config.name,
-            host_ip: host,
-            pod_ip: pod,
+            host_ips: host,
+            pod_ips: pod,
             cpu: self.config.amount("cpu").unwrap_or(0),
             memory: self.config.amount("memory").unwrap_or(0),
         }

@@ -227,8 +227,8 @@ mod tests {
     fn facts() -> Facts<'static> {
         Facts {
             node: "n1",
-            host_ip: "172.30.0.1",
-            pod_ip: "10.244.1.2",
+            host_ips: "172.30.0.1",
+            pod_ips: "10.244.1.2",
             cpu: 4000,
             memory: 8 << 30,
         }

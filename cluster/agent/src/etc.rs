@@ -1,6 +1,6 @@
 //! What a pod is called: its host name, and its `/etc/hosts`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use objects::meta;
 use serde_json::Value;
@@ -34,18 +34,20 @@ pub(crate) fn uts_name(pod: &Value, node: &str, faults: &Faults) -> String {
     }
 }
 
-/// `/etc/hosts`.
-pub(crate) fn hosts(pod: &Value, address: Ipv4Addr, node: &str, faults: &Faults) -> String {
+/// `/etc/hosts` of a pod with these addresses.
+pub(crate) fn hosts(pod: &Value, addresses: &[IpAddr], node: &str, faults: &Faults) -> String {
     let mut text = String::from("# Kubernetes-managed hosts file");
     let host_network = meta::flag(pod, &["spec", "hostNetwork"]);
     text.push_str(if host_network { " (host network).\n" } else { ".\n" });
     text.push_str("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n");
     text.push_str("fe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n");
     let name = hostname(pod);
-    match domain(pod) {
-        _ if host_network => text.push_str(&format!("{address}\t{node}\n")),
-        Some(domain) => text.push_str(&format!("{address}\t{name}.{domain}\t{name}\n")),
-        None => text.push_str(&format!("{address}\t{name}\n")),
+    for address in addresses {
+        match domain(pod) {
+            _ if host_network => text.push_str(&format!("{address}\t{node}\n")),
+            Some(domain) => text.push_str(&format!("{address}\t{name}.{domain}\t{name}\n")),
+            None => text.push_str(&format!("{address}\t{name}\n")),
+        }
     }
     let aliases = meta::list(pod, &["spec", "hostAliases"]);
     if !aliases.is_empty() && !faults.has("host-aliases-dropped") {
@@ -72,7 +74,7 @@ mod tests {
         let pod = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"hostname": "one", "subdomain": "set",
             "hostAliases": [{"ip": "10.0.0.9", "hostnames": ["a", "b"]}]}});
         let none = Faults::default();
-        let text = hosts(&pod, Ipv4Addr::new(10, 244, 1, 2), "n1", &none);
+        let text = hosts(&pod, &[[10, 244, 1, 2].into()], "n1", &none);
         assert!(
             text.contains("\n10.244.1.2\tone.set.shop.svc.cluster.local\tone\n"),
             "{text}"
@@ -99,7 +101,7 @@ mod tests {
             "hostAliases": [{"ip": "10.0.0.9", "hostnames": ["a"]}]}});
         let text = |faults: &[&str]| {
             let chosen = faults.iter().map(|name| (*name).to_owned()).collect();
-            hosts(&pod, Ipv4Addr::new(172, 30, 0, 1), "n1", &Faults::new(&chosen))
+            hosts(&pod, &[[172, 30, 0, 1].into()], "n1", &Faults::new(&chosen))
         };
         assert!(text(&[]).contains("\n172.30.0.1\tn1\n") && text(&[]).ends_with("\n10.0.0.9\ta\n"));
         assert!(!text(&["host-aliases-dropped"]).contains("10.0.0.9"));

@@ -8,8 +8,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) node: &'a str,
-    pub(crate) host_ip: &'a str,
-    pub(crate) pod_ip: &'a str,
+    /// All of them, the first one first, with commas between.
+    pub(crate) host_ips: &'a str,
+    pub(crate) pod_ips: &'a str,
     /// Allocatable millicores: the limit of a container that has none.
     pub(crate) cpu: i64,
     /// Allocatable bytes.
@@ -34,11 +35,17 @@ pub(crate) fn of_pod(pod: &Value, path: &str, facts: &Facts<'_>) -> Option<Strin
         "metadata.annotations" => return Some(lines(meta::annotations(pod))),
         "spec.nodeName" => facts.node,
         "spec.serviceAccountName" => meta::text(pod, &["spec", "serviceAccountName"]),
-        "status.hostIP" | "status.hostIPs" => facts.host_ip,
-        "status.podIP" | "status.podIPs" => facts.pod_ip,
+        "status.hostIP" => first(facts.host_ips),
+        "status.hostIPs" => facts.host_ips,
+        "status.podIP" => first(facts.pod_ips),
+        "status.podIPs" => facts.pod_ips,
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+fn first(addresses: &str) -> &str {
+    addresses.split_once(',').map_or(addresses, |(first, _)| first)
 }
 
 /// `key="value"` lines, sorted, as the files of a downward volume show maps.
@@ -89,8 +96,8 @@ mod tests {
 
     const FACTS: Facts<'static> = Facts {
         node: "n1",
-        host_ip: "172.30.0.1",
-        pod_ip: "10.244.1.2",
+        host_ips: "172.30.0.1",
+        pod_ips: "10.244.1.2,fd00:10:244:1::2",
         cpu: 4000,
         memory: 1 << 30,
     };
@@ -105,6 +112,8 @@ mod tests {
             Some("a=\"1\\\"x\"\nb=\"2\"")
         );
         assert_eq!(of_pod(&pod, "status.podIP", &FACTS).as_deref(), Some("10.244.1.2"));
+        let both = Some("10.244.1.2,fd00:10:244:1::2");
+        assert_eq!(of_pod(&pod, "status.podIPs", &FACTS).as_deref(), both);
         assert_eq!(of_pod(&pod, "spec.containers", &FACTS), None);
     }
 

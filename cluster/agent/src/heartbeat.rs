@@ -47,8 +47,9 @@ const CONDITIONS: [(&str, &str, &str, &str); 4] = [
 /// What a node is, beside what it is asked to be.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
-    pub(crate) address: String,
-    pub(crate) pod_cidr: String,
+    /// Of each family, as the ranges of its pods are.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) pod_cidrs: Vec<String>,
     pub(crate) runtime: String,
     pub(crate) images: Value,
 }
@@ -56,9 +57,9 @@ pub(crate) struct Identity {
 /// Makes the Node object, or takes over the one that is there.
 pub(crate) fn register(api: &Api, config: &NodeConfig, identity: &Identity) -> Result<(), Status> {
     let Some(kind) = served("nodes") else { return Ok(()) };
-    match api.create(kind, "", config.object(&identity.pod_cidr)) {
+    match api.create(kind, "", config.object(&identity.pod_cidrs)) {
         Err(refused) if refused.reason == Reason::AlreadyExists => {
-            let wanted = config.object(&identity.pod_cidr);
+            let wanted = config.object(&identity.pod_cidrs);
             api.edit(kind, "", &config.name, Part::Main, |node| {
                 for (key, value) in meta::labels(&wanted).into_iter().flatten() {
                     meta::set_label(node, key, value.as_str().unwrap_or_default());
@@ -78,11 +79,10 @@ pub(crate) fn tell_status(api: &Api, config: &NodeConfig, identity: &Identity) -
         let amounts = json!(config.amounts());
         meta::set(node, &["status", "capacity"], amounts.clone());
         meta::set(node, &["status", "allocatable"], amounts);
-        meta::set(
-            node,
-            &["status", "addresses"],
-            json!([{"type": "InternalIP", "address": identity.address}, {"type": "Hostname", "address": config.name}]),
-        );
+        let own = identity.addresses.iter().map(|address| ("InternalIP", address));
+        let own = own.chain([("Hostname", &config.name)]);
+        let own = own.map(|(kind, address)| json!({"type": kind, "address": address}));
+        meta::set(node, &["status", "addresses"], own.collect::<Vec<_>>());
         meta::set(
             node,
             &["status", "daemonEndpoints"],
@@ -154,8 +154,13 @@ impl Context {
             .into_iter()
             .map(|(name, size)| json!({"names": [name], "sizeBytes": size}));
         Identity {
-            address: self.network.address().to_string(),
-            pod_cidr: self.network.subnet().to_string(),
+            addresses: self
+                .network
+                .addresses(self.network.address())
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            pod_cidrs: self.network.subnets().iter().map(ToString::to_string).collect(),
             runtime: self.runtime_version.clone(),
             images: images.collect(),
         }

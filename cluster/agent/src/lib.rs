@@ -42,7 +42,7 @@ pub use cgroup::CgroupError;
 pub use config::{NodeConfig, Surroundings, Taint};
 pub use fault::FAULTS;
 pub use image_store::Images;
-pub use network::{API, NetworkError, NetworkMode, PodMode, RouteMode, Underlay};
+pub use network::{API, Families, FamiliesError, NetworkError, NetworkMode, PodMode, RouteMode, Underlay};
 pub use node::{Node, NodeError};
 pub use resolv::NAME_SERVER;
 pub use simulated::Simulated;

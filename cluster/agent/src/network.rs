@@ -6,6 +6,7 @@
 
 mod bandwidth;
 mod bridge;
+mod families;
 mod host_ports;
 mod impair;
 #[cfg(test)]
@@ -17,24 +18,26 @@ mod segments;
 mod vxlan;
 
 pub(crate) use bandwidth::Bandwidth;
+pub use families::{Families, FamiliesError};
 pub(crate) use host_ports::HostPort;
 use host_ports::HostPorts;
 pub use mode::{NetworkMode, PodMode, RouteMode};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use netfilter::Netfilter;
+use netfilter::{Family, Netfilter};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags};
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
-use rtnetlink::packet_route::route::RouteScope;
+use rtnetlink::packet_route::route::{RouteFlags, RouteMessage, RouteScope};
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use segments::Segments;
 use tokio::net::TcpSocket;
 
-use crate::address::{GATEWAY, Pool, Subnet, WIRE, WIRE_MTU, WIRE_PREFIX};
+use crate::address::{GATEWAY, GATEWAY_6, Pool, Subnet, WIRE, WIRE_MTU, WIRE_PREFIX, WIRE_PREFIX_6};
 use crate::config::NodeConfig;
 use crate::namespace::{Namespace, Room};
 
@@ -155,6 +158,7 @@ impl Underlay {
     /// [`NetworkError`], for want of privilege most of the time.
     pub async fn create(mode: NetworkMode) -> Result<Self, NetworkError> {
         let (room, links) = room_with_links("wire").await?;
+        parameters(&room, forwarding(mode.families)).await?;
         let bridge = LinkBridge::new("wire").index(FIRST).up().build();
         links
             .link()
@@ -163,8 +167,9 @@ impl Underlay {
             .await
             .map_err(link("make the bridge"))?;
         up(&links, LOOPBACK).await?;
-        address(&links, FIRST, WIRE, WIRE_PREFIX).await?;
-        parameters(&room, forwarding()).await?;
+        for family in mode.families.all() {
+            on_wire(&links, crate::address::wire(*family)).await?;
+        }
         Ok(Self {
             room,
             links,
@@ -200,12 +205,17 @@ impl Underlay {
 
 /// For what is made later, too: new interfaces begin with the defaults. A pod that reaches itself through its node is not told
 /// of a shorter way, for there is none.
-fn forwarding() -> Vec<(String, &'static str)> {
+fn forwarding(families: Families) -> Vec<(String, &'static str)> {
     let mut all = vec![("ipv4/ip_forward".to_owned(), "1")];
     for which in ["all", "default"] {
         for parameter in ["rp_filter", "send_redirects"] {
             all.push((format!("ipv4/conf/{which}/{parameter}"), "0"));
         }
+    }
+    if families.is_dual() {
+        all.push(("ipv6/conf/all/forwarding".to_owned(), "1"));
+        // Who else could have an address is known here; to ask for it takes a second.
+        all.extend(["all", "default"].map(|which| (format!("ipv6/conf/{which}/accept_dad"), "0")));
     }
     all
 }
@@ -220,36 +230,88 @@ async fn up(links: &Handle, index: u32) -> Result<(), NetworkError> {
         .map_err(link("set an interface up"))
 }
 
-async fn address(links: &Handle, index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), NetworkError> {
-    let add = links.address().add(index, IpAddr::V4(address), prefix);
+async fn address(
+    links: &Handle,
+    index: u32,
+    address: impl Into<IpAddr> + Send,
+    prefix: u8,
+) -> Result<(), NetworkError> {
+    let address = address.into();
+    let mut add = links.address().add(index, address, prefix).replace();
+    if address.is_ipv6() {
+        // It is to be had at once: nobody is asked whether he has it.
+        let flags = AddressAttribute::Flags(AddressFlags::Nodad);
+        add.message_mut().attributes.push(flags);
+    }
     add.execute().await.map_err(link(format!("add address {address}")))
 }
 
-async fn route(links: &Handle, to: Subnet, index: u32, by: Option<Ipv4Addr>) -> Result<(), NetworkError> {
-    let mut message = RouteMessageBuilder::<Ipv4Addr>::new()
-        .destination_prefix(to.base, to.prefix)
-        .output_interface(index);
-    message = match by {
-        Some(gateway) => message.gateway(gateway),
-        None => message.scope(RouteScope::Link),
-    };
-    let add = links.route().add(message.build()).replace();
+/// Gives an address of the wire between nodes to the interface that is on it.
+async fn on_wire(links: &Handle, own: IpAddr) -> Result<(), NetworkError> {
+    let prefix = if own.is_ipv4() { WIRE_PREFIX } else { WIRE_PREFIX_6 };
+    address(links, FIRST, own, prefix).await
+}
+
+/// A route by an interface: to what is on it, or by a gateway there.
+fn way(to: Subnet, index: u32, by: Option<IpAddr>) -> RouteMessage {
+    match (to.base, by) {
+        (IpAddr::V4(base), by) => {
+            let message = RouteMessageBuilder::<Ipv4Addr>::new();
+            let message = message.destination_prefix(base, to.prefix).output_interface(index);
+            match by {
+                Some(IpAddr::V4(gateway)) => message.gateway(gateway).build(),
+                _ => message.scope(RouteScope::Link).build(),
+            }
+        }
+        (IpAddr::V6(base), by) => {
+            let message = RouteMessageBuilder::<Ipv6Addr>::new();
+            let message = message.destination_prefix(base, to.prefix).output_interface(index);
+            match by {
+                Some(IpAddr::V6(gateway)) => message.gateway(gateway).build(),
+                _ => message.build(),
+            }
+        }
+    }
+}
+
+async fn route(links: &Handle, to: Subnet, index: u32, by: Option<IpAddr>) -> Result<(), NetworkError> {
+    add_route(links, to, way(to, index, by)).await
+}
+
+/// The same by a gateway that is on the interface though no address of the interface says so.
+async fn route_on_link(links: &Handle, to: Subnet, index: u32, gateway: IpAddr) -> Result<(), NetworkError> {
+    let mut message = way(to, index, Some(gateway));
+    message.header.flags |= RouteFlags::Onlink;
+    add_route(links, to, message).await
+}
+
+async fn add_route(links: &Handle, to: Subnet, message: RouteMessage) -> Result<(), NetworkError> {
+    let add = links.route().add(message).replace();
     add.execute().await.map_err(link(format!("add the route to {to}")))
 }
 
-/// Both ends of a pair in one request: each with its name, the far one in `there` as its interface 2. `mtu` is the longest
-/// packet that either sends, `segments` the longest chain of such that it hands on as one.
+/// Has who is at an address on an interface be known for good.
+async fn acquaint(links: &Handle, index: u32, who: IpAddr, mac: [u8; 6]) -> Result<(), NetworkError> {
+    let neighbour = links.neighbours().add(index, who).link_layer_address(&mac).replace();
+    neighbour.execute().await.map_err(link(format!("tell where {who} is")))
+}
+
+/// Both ends of a pair in one request: each with its name, the far one in `there` as its interface 2, and with hardware
+/// addresses, which are by chance unless told. `mtu` is the longest packet that either sends, `segments` the longest chain of
+/// such that it hands on as one.
 fn pair(
     index: u32,
-    name: &str,
-    mac: Option<[u8; 6]>,
-    far: &str,
+    (name, far): (&str, &str),
+    [mac, far_mac]: [Option<[u8; 6]>; 2],
     there: &Namespace,
     (mtu, segments): (u32, Segments),
 ) -> LinkMessage {
     // Not up: while it is made it has no peer yet, and that cannot be up (ENOTCONN).
     let peer = LinkMessageBuilder::<LinkUnspec>::new().name(far).index(FIRST).mtu(mtu);
-    let peer = segments.limit(peer.setns_by_fd(there.raw()));
+    let mut peer = segments.limit(peer.setns_by_fd(there.raw()));
+    if let Some(mac) = far_mac {
+        peer = peer.append_extra_attribute(LinkAttribute::Address(mac.to_vec()));
+    }
     let mut near = LinkMessageBuilder::<rtnetlink::LinkVeth>::new_with_info_kind(InfoKind::Veth)
         .name(name)
         .index(index)
@@ -268,7 +330,7 @@ pub(crate) async fn bare_pair() -> Result<[(Ipv4Addr, Namespace); 2], NetworkErr
     let ends = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
     let (one, of_one) = room_with_links("bare-1").await?;
     let (two, of_two) = room_with_links("bare-2").await?;
-    let message = pair(FIRST, "e0", None, "e0", two.net(), (WIRE_MTU, Segments::Usual));
+    let message = pair(FIRST, ("e0", "e0"), [None; 2], two.net(), (WIRE_MTU, Segments::Usual));
     let add = of_one.link().add(message);
     add.execute().await.map_err(link("make a pair of interfaces"))?;
     for (links, own) in [&of_one, &of_two].into_iter().zip(ends) {
@@ -279,9 +341,17 @@ pub(crate) async fn bare_pair() -> Result<[(Ipv4Addr, Namespace); 2], NetworkErr
 }
 
 async fn socket_in(room: &Room) -> io::Result<TcpSocket> {
-    let made = room.run(|| {
+    socket_of(room, Family::Ipv4).await
+}
+
+async fn socket_of(room: &Room, family: Family) -> io::Result<TcpSocket> {
+    let made = room.run(move || {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+        let family = match family {
+            Family::Ipv4 => AddressFamily::INET,
+            Family::Ipv6 => AddressFamily::INET6,
+        };
+        socket_with(family, SocketType::STREAM, flags, None)
     });
     let socket = made.await??;
     Ok(TcpSocket::from_std_stream(socket.into()))
@@ -305,6 +375,8 @@ pub(crate) struct NodeNetwork {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PodNetwork {
     pub(crate) address: Ipv4Addr,
+    /// Its address of IPv6, if the cluster has such.
+    pub(crate) second: Option<Ipv6Addr>,
     pub(crate) index: u32,
 }
 
@@ -312,6 +384,11 @@ impl PodNetwork {
     /// Name of its interface on the node.
     fn name(&self) -> String {
         format!("pod{}", self.index)
+    }
+
+    /// Its hardware address where it must be known: as CNI plugins make them from the address.
+    fn mac(&self) -> [u8; 6] {
+        mac_of(self.address)
     }
 }
 
@@ -330,10 +407,11 @@ impl NodeNetwork {
             host_ports: tokio::sync::Mutex::default(),
             impairments: tokio::sync::Mutex::default(),
         };
-        parameters(&network.room, forwarding()).await?;
+        parameters(&network.room, forwarding(underlay.mode.families)).await?;
         let name = format!("node{number}");
         let port = port(number);
-        let message = pair(port, &name, None, "e0", network.room.net(), (WIRE_MTU, Segments::Long));
+        let sends = (WIRE_MTU, Segments::Long);
+        let message = pair(port, (&name, "e0"), [None; 2], network.room.net(), sends);
         let add = underlay.links.link().add(message);
         add.execute().await.map_err(link("make the node's interface"))?;
         let join = LinkUnspec::new_with_index(port).controller(FIRST).build();
@@ -343,7 +421,7 @@ impl NodeNetwork {
             .map_err(link("put the node's interface on the wire"))?;
         up(&network.links, LOOPBACK).await?;
         up(&network.links, FIRST).await?;
-        address(&network.links, FIRST, network.address(), WIRE_PREFIX).await?;
+        network.settle().await?;
         let mode = underlay.mode;
         if mode.routes == RouteMode::Vxlan {
             vxlan::create(&network.links, number, mode).await?;
@@ -357,17 +435,31 @@ impl NodeNetwork {
         for other in nodes.values() {
             lead(other, number, mode).await.or_else(unreachable)?;
         }
-        for subnet in ranges(number) {
-            route(&underlay.links, subnet, FIRST, Some(network.address())).await?;
+        for family in mode.families.all() {
+            for subnet in Subnet::of_pods(*family, number) {
+                let by = crate::address::node_of(*family, number);
+                route(&underlay.links, subnet, FIRST, Some(by)).await?;
+            }
         }
         nodes.insert(number, network.links.clone());
         drop(nodes);
         Ok(network)
     }
 
+    /// Its addresses on the wire.
+    async fn settle(&self) -> Result<(), NetworkError> {
+        for family in self.families().all() {
+            on_wire(&self.links, crate::address::node_of(*family, self.number)).await?;
+        }
+        Ok(())
+    }
+
     /// The default route and those to other nodes.
     async fn join(&self, others: impl Iterator<Item = u16>) -> Result<(), NetworkError> {
-        route(&self.links, Subnet::EVERYTHING, FIRST, Some(WIRE)).await?;
+        for family in self.families().all() {
+            let by = crate::address::wire(*family);
+            route(&self.links, Subnet::everything(*family), FIRST, Some(by)).await?;
+        }
         for other in others {
             lead(&self.links, other, self.underlay.mode).await?;
         }
@@ -382,8 +474,40 @@ impl NodeNetwork {
         crate::address::node(self.number)
     }
 
-    pub(crate) fn subnet(&self) -> Subnet {
-        Subnet::of_pods(self.number)
+    /// Which addresses it and its pods have.
+    pub(crate) fn families(&self) -> Families {
+        self.underlay.mode.families
+    }
+
+    /// Its address of that family.
+    pub(crate) fn address_of(&self, family: Family) -> IpAddr {
+        crate::address::node_of(family, self.number)
+    }
+
+    /// The gateway by which other nodes lead to its pods.
+    pub(crate) fn gateway_to_pods(&self, family: Family) -> IpAddr {
+        match self.underlay.mode.routes {
+            RouteMode::HostGw => self.address_of(family),
+            RouteMode::Vxlan => vxlan::gateway(family, self.number),
+        }
+    }
+
+    /// All addresses of whoever has this one, of IPv4: the node itself, or a pod of it. That one is the first.
+    pub(crate) fn addresses(&self, first: Ipv4Addr) -> Vec<IpAddr> {
+        let second = || match first == self.address() {
+            true => crate::address::node_6(self.number),
+            false => crate::address::pod_6(self.number, first),
+        };
+        let second = self.families().is_dual().then(|| second().into());
+        [first.into()].into_iter().chain(second).collect()
+    }
+
+    /// The range of its pods' addresses, of each family.
+    pub(crate) fn subnets(&self) -> Vec<Subnet> {
+        let families = self.families().all().iter();
+        families
+            .filter_map(|family| Subnet::of_pods(*family, self.number).into_iter().next())
+            .collect()
     }
 
     pub(crate) fn namespace(&self) -> &Namespace {
@@ -410,26 +534,27 @@ impl NodeNetwork {
         socket_in(&self.room).await
     }
 
-    /// A netfilter socket of the node.
-    pub(crate) async fn netfilter(&self) -> Result<Netfilter, NetworkError> {
-        let opened = self.room.run(Netfilter::open).await;
+    /// A netfilter socket of the node, for a family.
+    pub(crate) async fn netfilter(&self, family: Family) -> Result<Netfilter, NetworkError> {
+        let opened = self.room.run(move || Netfilter::open_for(family)).await;
         let opened = opened.map_err(namespace("reach a network namespace"))?;
         Ok(opened?)
     }
 
-    /// What its proxy has to know of it.
-    pub(crate) fn proxied(&self, config: &NodeConfig, faults: &BTreeSet<String>) -> proxy::Config {
-        let subnet = |one: Subnet| proxy::Subnet {
+    /// What its proxy has to know of it, for Services of a family.
+    pub(crate) fn proxied(&self, family: Family, config: &NodeConfig, faults: &BTreeSet<String>) -> proxy::Config {
+        let subnet = |one: &Subnet| proxy::Subnet {
             base: one.base,
             prefix: one.prefix,
         };
         proxy::Config {
             node: config.name.clone(),
             zone: config.labels.get(ZONE).cloned(),
-            addresses: vec![self.address()],
-            pods: ranges(self.number).map(subnet).to_vec(),
-            direct: Subnet::OF_CLUSTER.map(subnet).to_vec(),
-            services: subnet(Subnet::OF_SERVICES),
+            family,
+            addresses: vec![self.address_of(family)],
+            pods: Subnet::of_pods(family, self.number).iter().map(subnet).collect(),
+            direct: Subnet::of_cluster(family).iter().map(subnet).collect(),
+            services: subnet(&Subnet::of_services(family)),
             faults: faults.clone(),
         }
     }
@@ -451,6 +576,8 @@ impl NodeNetwork {
             return Ok(());
         }
         up(&self.links, FIRST).await?;
+        // Addresses of IPv6 go when their interface goes down.
+        self.settle().await?;
         let nodes = self.underlay.nodes.lock().await;
         self.join(nodes.keys().copied().filter(|other| *other != self.number))
             .await?;
@@ -462,12 +589,12 @@ impl NodeNetwork {
     pub(crate) fn reserve(&self) -> Result<PodNetwork, NetworkError> {
         let taken = self.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (host, address) = taken.ok_or_else(|| NetworkError::Exhausted {
-            range: self.subnet().to_string(),
+            range: Subnet::of_pods(Family::Ipv4, self.number)
+                .first()
+                .map(Subnet::to_string)
+                .unwrap_or_default(),
         })?;
-        Ok(PodNetwork {
-            address,
-            index: u32::from(host) + 100,
-        })
+        Ok(self.placed(host, address))
     }
 
     /// Takes an address that a pod has already.
@@ -477,8 +604,14 @@ impl NodeNetwork {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take_this(address);
+        self.placed(host, address)
+    }
+
+    fn placed(&self, host: u16, address: Ipv4Addr) -> PodNetwork {
+        let second = || crate::address::pod_6(self.number, address);
         PodNetwork {
             address,
+            second: self.families().is_dual().then(second),
             index: u32::from(host) + 100,
         }
     }
@@ -495,7 +628,8 @@ impl NodeNetwork {
             return bridge::attach(&self.links, pod, self.number, mode, there, inside).await;
         }
         let sends = (mode.mtu(), mode.segments());
-        let message = pair(pod.index, &pod.name(), Some(NODE_END), "eth0", there, sends);
+        let macs = [Some(NODE_END), pod.second.map(|_| pod.mac())];
+        let message = pair(pod.index, (&pod.name(), "eth0"), macs, there, sends);
         let add = self.links.link().add(message);
         add.execute().await.map_err(link("make the pod's interface"))?;
         route(&self.links, Subnet::host(pod.address), pod.index, None).await?;
@@ -503,13 +637,23 @@ impl NodeNetwork {
         up(inside, FIRST).await?;
         address(inside, FIRST, pod.address, 32).await?;
         route(inside, Subnet::host(GATEWAY), FIRST, None).await?;
-        let neighbour = inside.neighbours().add(FIRST, IpAddr::V4(GATEWAY));
-        let neighbour = neighbour.link_layer_address(&NODE_END).replace();
-        neighbour
-            .execute()
-            .await
-            .map_err(link("tell the pod where its gateway is"))?;
-        route(inside, Subnet::EVERYTHING, FIRST, Some(GATEWAY)).await
+        acquaint(inside, FIRST, GATEWAY.into(), NODE_END).await?;
+        route(inside, Subnet::everything(Family::Ipv4), FIRST, Some(GATEWAY.into())).await?;
+        match pod.second {
+            Some(second) => self.attach_second(pod, second, inside).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same for its address of IPv6. Both ends know each other, so that nobody has to be asked who he is by an address
+    /// of the link, which is there only when the link is known to be whole.
+    async fn attach_second(&self, pod: &PodNetwork, second: Ipv6Addr, inside: &Handle) -> Result<(), NetworkError> {
+        let second = IpAddr::V6(second);
+        route(&self.links, Subnet::host(second), pod.index, None).await?;
+        acquaint(&self.links, pod.index, second, pod.mac()).await?;
+        address(inside, FIRST, second, 128).await?;
+        acquaint(inside, FIRST, GATEWAY_6.into(), NODE_END).await?;
+        route(inside, Subnet::everything(Family::Ipv6), FIRST, Some(GATEWAY_6.into())).await
     }
 
     /// Takes a pod's interface and gives its address back.
@@ -543,18 +687,21 @@ fn port(number: u16) -> u32 {
     u32::from(number) + 16
 }
 
-/// Where the pods of a node are.
-fn ranges(number: u16) -> [Subnet; 2] {
-    [Subnet::of_pods(number), Subnet::of_more_pods(number)]
+/// As CNI plugins make a hardware address from one of IPv4.
+fn mac_of(address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [0x0a, 0x58, a, b, c, d]
 }
 
 /// Leads a node to the pods of another.
 async fn lead(links: &Handle, other: u16, mode: NetworkMode) -> Result<(), NetworkError> {
     if mode.routes == RouteMode::Vxlan {
-        return vxlan::lead(links, other).await;
+        return vxlan::lead(links, other, mode.families).await;
     }
-    for subnet in ranges(other) {
-        route(links, subnet, FIRST, Some(crate::address::node(other))).await?;
+    for family in mode.families.all() {
+        for subnet in Subnet::of_pods(*family, other) {
+            route(links, subnet, FIRST, Some(crate::address::node_of(*family, other))).await?;
+        }
     }
     Ok(())
 }
@@ -573,7 +720,7 @@ fn unreachable(error: NetworkError) -> Result<(), NetworkError> {
         NetworkError::Link {
             source: rtnetlink::Error::NetlinkError(message),
             ..
-        } if message.raw_code() == -101 || message.raw_code() == -100 => Ok(()),
+        } if [-101, -100, -113].contains(&message.raw_code()) => Ok(()),
         _ => Err(error),
     }
 }
@@ -583,7 +730,7 @@ mod tests {
     use futures_util::TryStreamExt;
     use serde_json::{Value, json};
 
-    use super::lab::{Pod, ask, dial, is_root, reach};
+    use super::lab::{Pod, ask, dial, failure, is_root, reach};
     use super::*;
 
     const MODES: [NetworkMode; 4] = [
@@ -594,7 +741,20 @@ mod tests {
     ];
 
     const fn mode(pods: PodMode, routes: RouteMode) -> NetworkMode {
-        NetworkMode { pods, routes }
+        NetworkMode {
+            pods,
+            routes,
+            families: Families::Ipv4,
+        }
+    }
+
+    /// The same with both families.
+    fn dual() -> impl Iterator<Item = NetworkMode> {
+        let with = |mode| NetworkMode {
+            families: Families::Dual,
+            ..mode
+        };
+        MODES.into_iter().map(with)
     }
 
     /// The proxy's rules on a node, for these Services and slices.
@@ -603,11 +763,13 @@ mod tests {
             name: name.into(),
             ..NodeConfig::default()
         };
-        let config = node.proxied(&config, &BTreeSet::new());
-        let mut tables = proxy::Tables::new(config, node.netfilter().await.unwrap());
-        tables.put_service(service.clone().into());
-        tables.put_slice(slice.clone().into(), None);
-        tables.sync().unwrap();
+        for family in node.families().all() {
+            let config = node.proxied(*family, &config, &BTreeSet::new());
+            let mut tables = proxy::Tables::new(config, node.netfilter(*family).await.unwrap());
+            tables.put_service(service.clone().into());
+            tables.put_slice(slice.clone().into(), None);
+            tables.sync().unwrap();
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -713,6 +875,141 @@ mod tests {
             assert_eq!(answers, both, "{to}:{port}");
         }
         assert_eq!(ask(&c.room, address, 81).await, None);
+    }
+
+    /// What works by IPv4 works by IPv6, too: to pods of the same node and of another, from nodes and from outside, through a
+    /// cut and after it; and at once, for nobody waits until an address is known to be nobody else's.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn every_wiring_carries_ipv6_beside_ipv4() {
+        for mode in dual() {
+            if !is_root() {
+                return;
+            }
+            eprintln!("{mode:?}");
+            both_families_reach(mode).await;
+        }
+    }
+
+    async fn both_families_reach(mode: NetworkMode) {
+        let underlay = Arc::new(Underlay::create(mode).await.unwrap());
+        let (one, two) = (
+            NodeNetwork::create(&underlay).await.unwrap(),
+            NodeNetwork::create(&underlay).await.unwrap(),
+        );
+        let (a, b, c) = (
+            Pod::new(&one, "a").await,
+            Pod::new(&two, "b").await,
+            Pod::new(&one, "c").await,
+        );
+        let [own, far, near] = [&a, &b, &c].map(|pod| pod.network.second.unwrap());
+        assert_eq!(own.to_string(), "fd00:10:244:1::2");
+        let told = Some(own.to_string());
+        assert_eq!(reach(&a.room, &c.room, near).await, told, "on the same node");
+        assert_eq!(reach(&a.room, &b.room, far).await, told, "on another node");
+        assert_eq!(reach(&b.room, &a.room, own).await, Some(far.to_string()));
+        assert!(reach(&two.room, &a.room, own).await.is_some(), "from another node");
+        let wire = crate::address::WIRE_6.to_string();
+        assert_eq!(reach(&underlay.room, &c.room, near).await, Some(wire));
+        assert_eq!(
+            reach(&a.room, &b.room, b.network.address).await,
+            Some("10.244.1.2".into()),
+            "IPv4 as ever"
+        );
+
+        two.partition().await.unwrap();
+        assert_eq!(dial(&a.room, &b.room, far).await, None);
+        two.heal().await.unwrap();
+        assert_eq!(reach(&b.room, &a.room, own).await, Some(far.to_string()));
+        assert_eq!(reach(&a.room, &b.room, far).await, told);
+        two.separate(&one).await.unwrap();
+        assert_eq!(dial(&a.room, &b.room, far).await, None);
+        two.unimpair().await.unwrap();
+        one.mute(c.network.address).await.unwrap();
+        assert_eq!(dial(&b.room, &c.room, near).await, None);
+        one.unmute(c.network.address).await.unwrap();
+        assert!(reach(&b.room, &c.room, near).await.is_some());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn services_have_an_address_of_each_family() {
+        for mode in dual() {
+            if !is_root() {
+                return;
+            }
+            eprintln!("{mode:?}");
+            a_service_leads_by_both_families(mode).await;
+        }
+    }
+
+    async fn a_service_leads_by_both_families(mode: NetworkMode) {
+        let underlay = Arc::new(Underlay::create(mode).await.unwrap());
+        let (one, two) = (
+            NodeNetwork::create(&underlay).await.unwrap(),
+            NodeNetwork::create(&underlay).await.unwrap(),
+        );
+        let (a, b, c) = (
+            Pod::new(&one, "a").await,
+            Pod::new(&two, "b").await,
+            Pod::new(&one, "c").await,
+        );
+        let [near, far] = [&a, &b].map(|pod| pod.network.second.unwrap());
+        a.tell("a", 8080).await;
+        b.tell("b", 8080).await;
+        let service = json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {
+            "clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9", "fd00:10:96::9"],
+            "ports": [{"port": 80, "nodePort": 30080}],
+        }});
+        // Of IPv4 there is no backend: one family leads nobody to those of the other.
+        let slice = json!({
+            "metadata": {"name": "web", "namespace": "x", "labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv6", "ports": [{"port": 8080}],
+            "endpoints": [
+                {"addresses": [near.to_string()], "nodeName": "one"},
+                {"addresses": [far.to_string()], "nodeName": "two"},
+            ],
+        });
+        served(&one, "one", &service, &slice).await;
+        served(&two, "two", &service, &slice).await;
+        let address: IpAddr = "fd00:10:96::9".parse().unwrap();
+        let up = async { while ask(&c.room, far, 8080).await.is_none() {} };
+        let patience = std::time::Duration::from_secs(10);
+        tokio::time::timeout(patience, up).await.unwrap();
+        let [first, second] = [&one, &two].map(|node| node.address_of(Family::Ipv6));
+        for (from, to, port) in [
+            (&c.room, address, 80),
+            // Itself, and who is beside it.
+            (&a.room, address, 80),
+            (&one.room, address, 80),
+            (&c.room, second, 30080),
+            (&underlay.room, first, 30080),
+        ] {
+            let mut answers = BTreeSet::new();
+            // The odds that thirty choices of two are all the same are one in 10^8.
+            for _ in 0..30 {
+                answers.insert(ask(from, to, port).await);
+            }
+            let both = BTreeSet::from([Some("a".to_owned()), Some("b".to_owned())]);
+            assert_eq!(answers, both, "{to}:{port}");
+        }
+        let refused = io::ErrorKind::ConnectionRefused;
+        assert_eq!(
+            failure(&c.room, address, 81).await,
+            refused,
+            "a port that it does not have"
+        );
+        assert_eq!(failure(&c.room, Ipv4Addr::new(10, 96, 0, 9), 80).await, refused);
+
+        let ports = HostPort::of(
+            &json!({"spec": {"containers": [{"ports": [{"containerPort": 8080, "hostPort": 8081}]}]}}),
+            &crate::fault::Faults::default(),
+        );
+        one.publish(&a.network, ports).await.unwrap();
+        for from in [&b.room, &c.room, &a.room, &underlay.room, &one.room] {
+            assert_eq!(ask(from, first, 8081).await, Some("a".into()));
+            assert_eq!(ask(from, one.address(), 8081).await, Some("a".into()));
+        }
+        one.unpublish(&a.network).await.unwrap();
+        assert_eq!(failure(&b.room, first, 8081).await, refused);
     }
 
     async fn mtu(links: &Handle, index: u32) -> Option<u32> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use apiserver::{Api, DeleteOptions, Link, User};
+use netfilter::Family;
 use policy::Enforcer;
 use proxy::Proxy;
 use serde_json::json;
@@ -177,19 +178,29 @@ impl Node {
     async fn begin_rules(&self) {
         let network = &self.context.network;
         let mut rules = self.rules.lock().await;
-        let sockets = async { Ok::<_, NetworkError>([network.netfilter().await?, network.netfilter().await?]) };
-        match sockets.await {
-            Ok([of_services, of_policies]) => {
-                let api = |name| self.context.api.acting_as(User::system(name));
-                let services = network.proxied(&self.context.config, &self.faults);
-                let policies = policy::Config {
+        let tables = async {
+            let (mut services, mut policies) = (Vec::new(), Vec::new());
+            for family in network.families().all() {
+                let config = network.proxied(*family, &self.context.config, &self.faults);
+                services.push(proxy::Tables::new(config, network.netfilter(*family).await?));
+                let config = policy::Config {
                     node: self.name().to_owned(),
-                    name_server: Some(NAME_SERVER),
+                    family: *family,
+                    // It has no other address.
+                    name_server: (*family == Family::Ipv4).then_some(NAME_SERVER.into()),
                     faults: self.faults.clone(),
                 };
+                policies.push(policy::Tables::new(&config, network.netfilter(*family).await?));
+            }
+            Ok::<_, NetworkError>((services, policies))
+        };
+        match tables.await {
+            Ok((services, policies)) => {
+                let api = |name| self.context.api.acting_as(User::system(name));
+                let node = self.name();
                 *rules = Some(Rules {
-                    _services: Proxy::start(api("kube-proxy"), services, of_services),
-                    _policies: Enforcer::start(api("network-policy"), policies, of_policies),
+                    _services: Proxy::start(api("kube-proxy"), node, services),
+                    _policies: Enforcer::start(api("network-policy"), node, policies),
                 });
             }
             Err(error) => {

@@ -10,9 +10,10 @@ mod tests;
 mod view;
 mod walk;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use netfilter::Family;
 use objects::meta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,9 +30,9 @@ pub struct Tried {
     /// Who: `pod/NAMESPACE/NAME`, `node/NAME`, or `outside` for who is on the wire between the nodes.
     pub from: String,
     /// His own end, if it is known; by it the kernel's memory of the connection is found.
-    pub source: Option<SocketAddrV4>,
+    pub source: Option<SocketAddr>,
     /// To whom.
-    pub to: SocketAddrV4,
+    pub to: SocketAddr,
     /// By which transport.
     #[serde(default)]
     pub protocol: Transport,
@@ -115,8 +116,9 @@ pub struct Objects {
 /// hop is the one where it was lost, if one is; else everything is as it has to be now.
 pub async fn follow<'n>(nodes: impl Iterator<Item = &'n Node>, objects: &Objects, tried: &Tried) -> Vec<Hop> {
     let nodes: Vec<&Node> = nodes.collect();
+    let family = Family::of(tried.to.ip());
     let pods = objects.pods.iter().filter_map(|pod| {
-        let address = meta::text(pod, &["status", "podIP"]).parse().ok()?;
+        let address = address_of(pod, family)?;
         let name = meta::text(pod, &["spec", "nodeName"]);
         let node = nodes.iter().position(|node| node.name() == name)?;
         let is_over = ["Succeeded", "Failed"].contains(&meta::text(pod, &["status", "phase"]));
@@ -148,6 +150,14 @@ pub async fn follow<'n>(nodes: impl Iterator<Item = &'n Node>, objects: &Objects
     walk(&ground, tried).await
 }
 
+/// A pod's address of a family.
+fn address_of(pod: &Value, family: Family) -> Option<IpAddr> {
+    let all = meta::list(pod, &["status", "podIPs"]).iter();
+    let all = all.map(|one| meta::text(one, &["ip"]));
+    let mut all = all.chain([meta::text(pod, &["status", "podIP"])]);
+    all.find_map(|text| text.parse().ok().filter(|address| Family::of(*address) == family))
+}
+
 /// Everything that a path may lead over.
 pub(crate) struct Ground<'a> {
     pub(crate) nodes: Vec<(String, &'a NodeNetwork)>,
@@ -162,7 +172,8 @@ pub(crate) struct Ground<'a> {
 pub(crate) struct PodAt {
     /// `NAMESPACE/NAME`.
     pub(crate) name: String,
-    pub(crate) address: Ipv4Addr,
+    /// Of the family that the packet is of.
+    pub(crate) address: IpAddr,
     /// Index of its node.
     pub(crate) node: usize,
     /// While it runs.

@@ -4,7 +4,7 @@
 //! Ready after a while.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, SystemTime};
 
 use apiserver::{Api, Change, DeleteOptions, Informer, ListQuery, Object, Part, Preconditions, User};
@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::address::simulated;
+use crate::address::{listed, simulated, simulated_6};
 use crate::config::NodeConfig;
 use crate::context::served;
 use crate::heartbeat::{BEAT, Identity, register, renew, tell_status};
+use crate::network::Families;
 
 /// So many nodes are heard of at once, so that nobody waits for all of them.
 const BATCH: usize = 500;
@@ -38,6 +39,8 @@ impl Drop for Simulated {
 pub struct Behaviour {
     /// From bound to Ready.
     pub delay: Duration,
+    /// Which addresses they and their nodes have.
+    pub families: Families,
 }
 
 struct Fleet {
@@ -68,13 +71,18 @@ pub async fn start_with(configs: Vec<NodeConfig>, api: Api, behaviour: Behaviour
     for (at, config) in all.into_iter().enumerate() {
         let number = u16::try_from(at % 16_384).unwrap_or(0);
         let (address, subnet) = simulated(number);
+        let (second, second_subnet) = simulated_6(number);
+        let with = |first: String, second: String| match behaviour.families {
+            Families::Ipv4 => vec![first],
+            Families::Dual => vec![first, second],
+        };
         let config = NodeConfig {
             simulated: true,
             ..config
         };
         let identity = Identity {
-            address: address.to_string(),
-            pod_cidr: subnet.to_string(),
+            addresses: with(address.to_string(), second.to_string()),
+            pod_cidrs: with(subnet.to_string(), second_subnet.to_string()),
             runtime: "simulated://1".into(),
             images: json!([]),
         };
@@ -189,22 +197,37 @@ impl Fleet {
         };
         let given = self.given.entry(node.to_owned()).or_default();
         *given += 1;
-        let (host, subnet) = simulated(number);
-        let address = Ipv4Addr::from(u32::from(subnet.base) + 1 + *given % 253);
+        let place = 1 + u16::try_from(*given % 253).unwrap_or(0);
+        let (hosts, pods) = addresses(number, place, self.behaviour.families);
         let uid = meta::uid(pod).to_owned();
         let _gone = self
             .api
             .edit(kind, namespace, name, Part::Status, |pod| {
                 if meta::uid(pod) == uid {
-                    run(pod, host, address);
+                    run(pod, &hosts, &pods);
                 }
             })
             .is_err();
     }
 }
 
+/// Addresses of a node, and of the pod at that place on it.
+fn addresses(node: u16, place: u16, families: Families) -> (Vec<IpAddr>, Vec<IpAddr>) {
+    let ((host, range), (second, second_range)) = (simulated(node), simulated_6(node));
+    let at = |range: IpAddr| match range {
+        IpAddr::V4(base) => IpAddr::from(Ipv4Addr::from(u32::from(base) + u32::from(place))),
+        IpAddr::V6(base) => IpAddr::from(Ipv6Addr::from(u128::from(base) + u128::from(place))),
+    };
+    let (mut hosts, mut pods) = (vec![host.into()], vec![at(range.base)]);
+    if families.is_dual() {
+        hosts.push(second.into());
+        pods.push(at(second_range.base));
+    }
+    (hosts, pods)
+}
+
 /// What the status of a pod says that runs.
-fn run(pod: &mut Value, host: Ipv4Addr, address: Ipv4Addr) {
+fn run(pod: &mut Value, hosts: &[IpAddr], addresses: &[IpAddr]) {
     let now = time::seconds(SystemTime::now());
     let class = qos::of(pod).to_string();
     let of = |key: &str, pod: &Value| {
@@ -231,10 +254,10 @@ fn run(pod: &mut Value, host: Ipv4Addr, address: Ipv4Addr) {
     for (key, value) in [
         ("phase", json!("Running")),
         ("qosClass", json!(class)),
-        ("hostIP", json!(host.to_string())),
-        ("hostIPs", json!([{"ip": host.to_string()}])),
-        ("podIP", json!(address.to_string())),
-        ("podIPs", json!([{"ip": address.to_string()}])),
+        ("hostIP", json!(hosts.first())),
+        ("hostIPs", listed(hosts)),
+        ("podIP", json!(addresses.first())),
+        ("podIPs", listed(addresses)),
         ("startTime", json!(now)),
     ] {
         meta::set(pod, &["status", key], value);

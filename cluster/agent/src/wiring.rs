@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use futures_util::future::try_join_all;
-use netfilter::Netfilter;
+use netfilter::{Family, Netfilter};
 
 use crate::config::NodeConfig;
 use crate::namespace::{IPC, NET, Namespace, Shared, UTS};
@@ -76,37 +76,38 @@ impl Wiring {
         }
     }
 
-    /// What the proxy of a node has to know.
+    /// What the proxy of a node has to know, for Services of IPv4.
     pub fn proxied(&self, node: usize) -> proxy::Config {
         let config = NodeConfig {
             name: format!("node-{node}"),
             ..NodeConfig::default()
         };
-        self.nodes[node].proxied(&config, &Default::default())
+        self.nodes[node].proxied(Family::Ipv4, &config, &Default::default())
     }
 
-    /// What the policies of a node have to know.
+    /// What the policies of a node have to know, for IPv4.
     pub fn judged(&self, node: usize) -> policy::Config {
         policy::Config {
             node: format!("node-{node}"),
-            name_server: Some(crate::NAME_SERVER),
+            family: Family::Ipv4,
+            name_server: Some(crate::NAME_SERVER.into()),
             faults: Default::default(),
         }
     }
 
-    /// A netfilter socket of a node.
+    /// A netfilter socket of a node, for IPv4.
     ///
     /// # Errors
     /// [`NetworkError`].
     pub async fn netfilter(&self, node: usize) -> Result<Netfilter, NetworkError> {
-        self.nodes[node].netfilter().await
+        self.nodes[node].netfilter(Family::Ipv4).await
     }
 
     /// Follows a connection that a pod tried to make, as [`crate::path::follow`] does in a cluster.
     pub async fn follow(&self, from: &Place, to: SocketAddrV4, protocol: Transport) -> Vec<Hop> {
         let pods = self.pods.iter().enumerate().map(|(number, pod)| PodAt {
             name: format!("x/{number}"),
-            address: pod.address,
+            address: pod.address.into(),
             node: number * self.nodes.len() / self.pods.len(),
             net: Some(pod.net.clone()),
         });
@@ -122,7 +123,7 @@ impl Wiring {
         let tried = Tried {
             from: format!("pod/x/{}", own.unwrap_or(self.pods.len())),
             source: None,
-            to,
+            to: to.into(),
             protocol,
         };
         path::walk(&ground, &tried).await

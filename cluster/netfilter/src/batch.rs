@@ -6,7 +6,7 @@ use crate::attribute::Writer;
 use crate::encode::{self, ANONYMOUS, Anonymous, ITEM};
 use crate::message::{self, Kind};
 use crate::set::{self, Type};
-use crate::{Chain, Element, Rule, Set, Statement};
+use crate::{Chain, Element, Family, Rule, Set, Statement};
 
 /// `NLM_F_CREATE`; `NLM_F_APPEND` puts a rule at the end of its chain.
 const CREATE: u16 = 0x400;
@@ -29,6 +29,7 @@ const DATA_VERDICT: u32 = 0xffff_ff00;
 /// A transaction on one table: everything in it happens at once, in this order, or nothing does.
 #[derive(Debug, Clone)]
 pub struct Batch {
+    family: Family,
     table: String,
     messages: Writer,
     /// Where each message begins; the first opens the batch.
@@ -37,9 +38,15 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Nothing yet, on this table. Its name has at most 255 bytes.
+    /// Nothing yet, on this table of IPv4. Its name has at most 255 bytes.
     pub fn new(table: &str) -> Self {
+        Self::of(Family::Ipv4, table)
+    }
+
+    /// Nothing yet, on the table of that name and family.
+    pub fn of(family: Family, table: &str) -> Self {
         let mut batch = Self {
+            family,
             table: table.into(),
             messages: Writer::default(),
             places: Vec::new(),
@@ -62,7 +69,9 @@ impl Batch {
     fn message(&mut self, kind: Kind, flags: u16, body: impl FnOnce(&str, &mut Writer)) {
         let sequence = self.sequence();
         self.places.push(self.messages.len());
-        message::write(kind, flags, sequence, &mut self.messages, |to| body(&self.table, to));
+        message::write(self.family, kind, flags, sequence, &mut self.messages, |to| {
+            body(&self.table, to);
+        });
     }
 
     fn sequence(&self) -> u32 {
@@ -77,7 +86,7 @@ impl Batch {
     /// The one that closes it.
     pub(crate) fn end(&self) -> Writer {
         let mut end = Writer::default();
-        message::write(Kind::BATCH_END, 0, self.sequence(), &mut end, |_| {});
+        message::write(self.family, Kind::BATCH_END, 0, self.sequence(), &mut end, |_| {});
         end
     }
 
@@ -106,7 +115,7 @@ impl Batch {
         self.message(Kind::DELETE_TABLE, 0, |table, to| to.text(1, table));
     }
 
-    /// Deletes every table of IPv4, whoever made it: `nft flush ruleset ip`.
+    /// Deletes every table of the family, whoever made it: `nft flush ruleset ip`, or `ip6`.
     pub fn delete_every_table(&mut self) {
         self.message(Kind::DELETE_TABLE, 0, |_, _| {});
     }
@@ -168,11 +177,12 @@ impl Batch {
                 maps.push(self.add_anonymous_map(field.kind(), &elements));
             }
         }
+        let family = self.family;
         self.message(Kind::NEW_RULE, CREATE | APPEND, |table, to| {
             // `enum nft_rule_attributes`.
             to.text(1, table);
             to.text(2, chain);
-            to.nest(4, |to| encode::expressions(rule, &maps, to));
+            to.nest(4, |to| encode::expressions(family, rule, &maps, to));
             if let Some(comment) = rule.comment() {
                 to.put(7, &comment_data(comment));
             }
@@ -183,11 +193,12 @@ impl Batch {
         self.anonymous += 1;
         let number = self.anonymous;
         let size = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+        let family = self.family;
         self.message(Kind::NEW_SET, CREATE, |table, to| {
             to.text(1, table);
             to.text(2, ANONYMOUS);
             to.u32(3, SET_ANONYMOUS | SET_CONSTANT | SET_MAP);
-            types(&[key], to);
+            types(family, &[key], to);
             to.u32(6, DATA_VERDICT);
             to.nest(9, |to| to.u32(1, size));
             to.u32(10, number);
@@ -205,13 +216,13 @@ impl Batch {
             | flag(set.timeout.is_some(), SET_TIMEOUT)
             | flag(set.dynamic, SET_EVAL);
         self.anonymous += 1;
-        let number = self.anonymous;
+        let (number, family) = (self.anonymous, self.family);
         self.message(Kind::NEW_SET, CREATE, |table, to| {
             // `enum nft_set_attributes`.
             to.text(1, table);
             to.text(2, &set.name);
             to.u32(3, flags);
-            types(&set.key, to);
+            types(family, &set.key, to);
             if set.verdicts {
                 to.u32(6, DATA_VERDICT);
             }
@@ -297,9 +308,9 @@ fn element(element: &Element, to: &mut Writer) {
     }
 }
 
-fn types(key: &[Type], to: &mut Writer) {
-    to.u32(4, set::number(key));
-    to.u32(5, set::length(key));
+fn types(family: Family, key: &[Type], to: &mut Writer) {
+    to.u32(4, set::number(family, key));
+    to.u32(5, set::length(family, key));
 }
 
 /// `nft` wants to be told how numbers are to be read; the kernel keeps it (`NFTNL_UDATA_SET_KEYBYTEORDER`).

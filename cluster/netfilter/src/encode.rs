@@ -1,15 +1,15 @@
 //! Statements as the kernel's expressions: small machines that load registers, look at them, and act on them.
 //!
-//! A register has four bytes here (`NFT_REG32_00` and on); keys lie on consecutive ones.
+//! A register has four bytes here (`NFT_REG32_00` and on); what is longer, and keys, lie on consecutive ones.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::attribute::Writer;
-use crate::message;
+use crate::family;
 use crate::set::Type;
 use crate::statement::{Limit, Nat, Reject, Statement, Test};
 use crate::value::{self, Value};
-use crate::{Field, Rule, Verdict};
+use crate::{Family, Field, Rule, Verdict};
 
 /// `NFT_REG32_00`.
 const FIRST: u32 = 8;
@@ -29,39 +29,39 @@ pub(crate) struct Anonymous(pub(crate) u32);
 /// Name of every such map; the kernel fills in a number.
 pub(crate) const ANONYMOUS: &str = "__map%d";
 
-/// Writes the expressions of a rule as items. `anonymous` are the maps of its [`Statement::Choose`], in order.
-pub(crate) fn expressions(rule: &Rule, anonymous: &[Anonymous], to: &mut Writer) {
+/// Writes the expressions of a rule, in a table of that family, as items. `anonymous` are the maps of its [`Statement::Choose`], in order.
+pub(crate) fn expressions(family: Family, rule: &Rule, anonymous: &[Anonymous], to: &mut Writer) {
     let mut anonymous = anonymous.iter();
     for statement in rule.statements() {
         match statement {
             Statement::Test(field, test) => {
-                load(*field, FIRST, to);
+                load(family, *field, FIRST, to);
                 compare(*field, *test, to);
             }
             Statement::Lookup { fields, set, absent } => {
-                load_all(fields, to);
+                load_all(family, fields, to);
                 lookup(set, None, false, *absent, to);
             }
             Statement::Map { fields, map } => {
-                load_all(fields, to);
+                load_all(family, fields, to);
                 lookup(map, None, true, false, to);
             }
             Statement::Choose { field, .. } => {
-                load(*field, FIRST, to);
+                load(family, *field, FIRST, to);
                 lookup(ANONYMOUS, anonymous.next(), true, false, to);
             }
             Statement::Remember { fields, set } => {
-                load_all(fields, to);
+                load_all(family, fields, to);
                 remember(set, to);
             }
             Statement::Mark { keep, flip } => {
-                load(Field::Mark, FIRST, to);
+                load(family, Field::Mark, FIRST, to);
                 bits(&keep.to_ne_bytes(), &flip.to_ne_bytes(), to);
                 set_mark(to);
             }
             Statement::Nat { nat, address, port } => self::nat(*nat, *address, *port, to),
             Statement::Masquerade => masquerade(to),
-            Statement::Reject(reject) => self::reject(*reject, to),
+            Statement::Reject(reject) => self::reject(family, *reject, to),
             Statement::Count => expression("counter", to, |_| {}),
             Statement::Limit(limit) => self::limit(*limit, to),
             Statement::Verdict(verdict) => immediate_verdict(verdict, to),
@@ -83,9 +83,11 @@ fn data(kind: u16, bytes: &[u8], to: &mut Writer) {
     to.nest(kind, |to| to.put(DATA_VALUE, bytes));
 }
 
-fn load_all(fields: &[Field], to: &mut Writer) {
-    for (field, register) in fields.iter().zip(FIRST..) {
-        load(*field, register, to);
+fn load_all(family: Family, fields: &[Field], to: &mut Writer) {
+    let mut register = FIRST;
+    for field in fields {
+        load(family, *field, register, to);
+        register += field.kind().length(family).div_ceil(4);
     }
 }
 
@@ -93,11 +95,20 @@ fn load_all(fields: &[Field], to: &mut Writer) {
 const NETWORK: u32 = 1;
 const TRANSPORT: u32 = 2;
 
-fn load(field: Field, register: u32, to: &mut Writer) {
+fn load(family: Family, field: Field, register: u32, to: &mut Writer) {
+    // RFC 791, 3.1; RFC 8200, 3.
+    let [source, destination] = match family {
+        Family::Ipv4 => [12, 16],
+        Family::Ipv6 => [8, 24],
+    };
+    // `NFT_CT_SRC_IP`, `NFT_CT_SRC_IP6`.
+    let sender = match family {
+        Family::Ipv4 => 19,
+        Family::Ipv6 => 21,
+    };
     match field {
-        // RFC 791, 3.1.
-        Field::SourceAddress => payload(NETWORK, 12, 4, register, to),
-        Field::DestinationAddress => payload(NETWORK, 16, 4, register, to),
+        Field::SourceAddress => payload(NETWORK, source, family.length(), register, to),
+        Field::DestinationAddress => payload(NETWORK, destination, family.length(), register, to),
         // The same in TCP (RFC 9293, 3.1) and UDP (RFC 768).
         Field::SourcePort => payload(TRANSPORT, 0, 2, register, to),
         Field::DestinationPort => payload(TRANSPORT, 2, 2, register, to),
@@ -109,8 +120,8 @@ fn load(field: Field, register: u32, to: &mut Writer) {
         // `enum nft_ct_keys`.
         Field::ConnectionState => connection(0, None, register, to),
         Field::ConnectionStatus => connection(2, None, register, to),
-        Field::ConnectionSource => connection(19, Some(ORIGINAL), register, to),
-        Field::ConnectionDestination => connection(19, Some(REPLY), register, to),
+        Field::ConnectionSource => connection(sender, Some(ORIGINAL), register, to),
+        Field::ConnectionDestination => connection(sender, Some(REPLY), register, to),
         Field::ConnectionProtocol => connection(10, Some(ORIGINAL), register, to),
         Field::ConnectionDestinationPort => connection(11, Some(REPLY), register, to),
         Field::SourceKind => kind_of_address(1 << 0, register, to),
@@ -198,10 +209,18 @@ fn compare(field: Field, test: Test, to: &mut Writer) {
     }
 }
 
-fn network(base: Ipv4Addr, prefix: u8, operator: u32, to: &mut Writer) {
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
-    bits(&mask.to_be_bytes(), &[0; 4], to);
-    cmp(operator, &(u32::from(base) & mask).to_be_bytes(), to);
+fn network(base: IpAddr, prefix: u8, operator: u32, to: &mut Writer) {
+    let base = family::octets(base);
+    let mask: Vec<u8> = (0..).take(base.len()).map(|place| mask_byte(prefix, place)).collect();
+    bits(&mask, &vec![0; base.len()], to);
+    let base: Vec<u8> = base.iter().zip(&mask).map(|(byte, mask)| byte & mask).collect();
+    cmp(operator, &base, to);
+}
+
+/// The byte at this place of a mask with so many bits.
+fn mask_byte(prefix: u8, place: u8) -> u8 {
+    let bits = prefix.saturating_sub(place.saturating_mul(8)).min(8);
+    u8::MAX.checked_shl(8 - u32::from(bits)).unwrap_or(0)
 }
 
 /// `enum nft_cmp_attributes`.
@@ -246,7 +265,7 @@ fn bits(and: &[u8], xor: &[u8], to: &mut Writer) {
     expression("bitwise", to, |to| {
         to.u32(1, FIRST);
         to.u32(2, FIRST);
-        to.u32(3, 4);
+        to.u32(3, u32::try_from(and.len()).unwrap_or(u32::MAX));
         data(4, and, to);
         data(5, xor, to);
     });
@@ -294,10 +313,12 @@ fn immediate_verdict(verdict: &Verdict, to: &mut Writer) {
 }
 
 /// `enum nft_nat_attributes`.
-fn nat(nat: Nat, address: Ipv4Addr, port: Option<u16>, to: &mut Writer) {
-    immediate(FIRST, &address.octets(), to);
+fn nat(nat: Nat, address: IpAddr, port: Option<u16>, to: &mut Writer) {
+    let family = Family::of(address);
+    let behind = FIRST + family.length() / 4;
+    immediate(FIRST, &family::octets(address), to);
     if let Some(port) = port {
-        immediate(FIRST + 1, &port.to_be_bytes(), to);
+        immediate(behind, &port.to_be_bytes(), to);
     }
     expression("nat", to, |to| {
         to.u32(
@@ -307,10 +328,10 @@ fn nat(nat: Nat, address: Ipv4Addr, port: Option<u16>, to: &mut Writer) {
                 Nat::Destination => 1,
             },
         );
-        to.u32(2, u32::from(message::IPV4));
+        to.u32(2, u32::from(family.number()));
         to.u32(3, FIRST);
         if port.is_some() {
-            to.u32(5, FIRST + 1);
+            to.u32(5, behind);
         }
     });
 }
@@ -320,12 +341,15 @@ fn masquerade(to: &mut Writer) {
     expression("masq", to, |to| to.u32(1, 1 << 4));
 }
 
-/// `enum nft_reject_attributes`; types are `enum nft_reject_types`, codes those of ICMP's destination unreachable.
-fn reject(reject: Reject, to: &mut Writer) {
-    let (kind, code) = match reject {
-        Reject::PortUnreachable => (0, Some(3)),
-        Reject::Prohibited => (0, Some(13)),
-        Reject::Reset => (1, None),
+/// `enum nft_reject_attributes`; types are `enum nft_reject_types`, codes those of ICMP's destination unreachable (RFC 792 and
+/// RFC 1812, 5.2.7.1; RFC 4443, 3.1).
+fn reject(family: Family, reject: Reject, to: &mut Writer) {
+    let (kind, code) = match (reject, family) {
+        (Reject::PortUnreachable, Family::Ipv4) => (0, Some(3)),
+        (Reject::PortUnreachable, Family::Ipv6) => (0, Some(4)),
+        (Reject::Prohibited, Family::Ipv4) => (0, Some(13)),
+        (Reject::Prohibited, Family::Ipv6) => (0, Some(1)),
+        (Reject::Reset, _) => (1, None),
     };
     expression("reject", to, |to| {
         to.u32(1, kind);

@@ -7,9 +7,9 @@ use crate::Type;
 /// What a rule can know of a packet, its connection, or by chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
-    /// Who sends it (IPv4).
+    /// Who sends it.
     SourceAddress,
-    /// Whom it is for (IPv4).
+    /// Whom it is for.
     DestinationAddress,
     /// Port of who sends it.
     SourcePort,

@@ -1,12 +1,12 @@
 //! Connections that the kernel tracks.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use rustix::io::Errno;
 
 use crate::attribute::{Reader, Writer};
 use crate::message::{self, Kind};
-use crate::{Error, Netfilter, Protocol};
+use crate::{Error, Family, Netfilter, Protocol, family};
 
 /// Connections that are forgotten by one request.
 const AT_ONCE: usize = 1000;
@@ -15,9 +15,9 @@ const AT_ONCE: usize = 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Way {
     /// Who sends.
-    pub source: (Ipv4Addr, u16),
+    pub source: (IpAddr, u16),
     /// To whom.
-    pub destination: (Ipv4Addr, u16),
+    pub destination: (IpAddr, u16),
 }
 
 /// A connection as the kernel remembers it. UDP has such, too, for as long as packets keep coming.
@@ -33,16 +33,17 @@ pub struct Flow {
 }
 
 impl Netfilter {
-    /// All connections of a protocol, with IPv4.
+    /// All connections of a protocol, of the socket's family.
     ///
     /// # Errors
     /// [`Error`].
     pub fn flows(&mut self, protocol: Protocol) -> Result<Vec<Flow>, Error> {
+        let family = self.family();
         self.dump(
             Kind::GET_FLOW,
             |_| {},
             |attributes| {
-                let flow = flow(protocol, attributes);
+                let flow = flow(family, protocol, attributes);
                 flow.into_iter().collect()
             },
         )
@@ -56,7 +57,7 @@ impl Netfilter {
         for some in flows.chunks(AT_ONCE) {
             let mut messages = Writer::default();
             for flow in some {
-                message::write(Kind::DELETE_FLOW, 0, 0, &mut messages, |to| {
+                message::write(self.family(), Kind::DELETE_FLOW, 0, 0, &mut messages, |to| {
                     // `enum ctattr_type`.
                     to.nest(1, |to| tuple(flow, to));
                     if let Some(id) = flow.id {
@@ -81,33 +82,44 @@ impl Netfilter {
     }
 }
 
-fn flow(protocol: Protocol, attributes: Reader<'_>) -> Option<Flow> {
+fn flow(family: Family, protocol: Protocol, attributes: Reader<'_>) -> Option<Flow> {
     let (original, reply) = (attributes.nested(1)?, attributes.nested(2)?);
     if original.nested(2)?.u8(1)? != protocol.number() {
         return None;
     }
     Some(Flow {
         protocol,
-        original: way(original)?,
-        reply: way(reply)?,
+        original: way(family, original)?,
+        reply: way(family, reply)?,
         id: attributes.u32(12),
     })
 }
 
-/// `enum ctattr_tuple`, `enum ctattr_ip`, `enum ctattr_l4proto`.
-fn way(tuple: Reader<'_>) -> Option<Way> {
+/// Source and destination in `enum ctattr_ip`.
+fn ends(family: Family) -> [u16; 2] {
+    match family {
+        Family::Ipv4 => [1, 2],
+        Family::Ipv6 => [3, 4],
+    }
+}
+
+/// `enum ctattr_tuple`, `enum ctattr_l4proto`.
+fn way(family: Family, tuple: Reader<'_>) -> Option<Way> {
     let (addresses, ports) = (tuple.nested(1)?, tuple.nested(2)?);
+    let address = |kind| family::address(addresses.get(kind)?);
+    let [source, destination] = ends(family);
     Some(Way {
-        source: (addresses.u32(1)?.into(), ports.u16(2)?),
-        destination: (addresses.u32(2)?.into(), ports.u16(3)?),
+        source: (address(source)?, ports.u16(2)?),
+        destination: (address(destination)?, ports.u16(3)?),
     })
 }
 
 fn tuple(flow: &Flow, to: &mut Writer) {
     let Way { source, destination } = flow.original;
+    let [from, whom] = ends(Family::of(source.0));
     to.nest(1, |to| {
-        to.put(1, &source.0.octets());
-        to.put(2, &destination.0.octets());
+        to.put(from, &family::octets(source.0));
+        to.put(whom, &family::octets(destination.0));
     });
     to.nest(2, |to| {
         to.put(1, &[flow.protocol.number()]);

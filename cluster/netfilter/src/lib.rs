@@ -19,7 +19,8 @@
 //! # }
 //! ```
 //!
-//! Tables are those of IPv4, `ip` in `nft`'s words.
+//! A table is of IPv4 or of IPv6, `ip` or `ip6` in `nft`'s words, and so is a socket. Rules say the same for both: what an
+//! address is comes from the table. They print themselves as those of IPv4.
 //!
 //! Sources: `include/uapi/linux/netfilter/nf_tables.h`, `nfnetlink.h` and `nfnetlink_conntrack.h`, and the kernel's own
 //! description <https://docs.kernel.org/networking/netlink_spec/nftables.html>.
@@ -30,6 +31,7 @@ mod chain;
 mod element;
 mod encode;
 mod error;
+mod family;
 mod field;
 mod flow;
 mod message;
@@ -46,6 +48,7 @@ pub use batch::Batch;
 pub use chain::{Base, Chain, ChainKind, Hook};
 pub use element::Element;
 pub use error::{Error, Refusal};
+pub use family::Family;
 pub use field::Field;
 pub use flow::{Flow, Way};
 pub use part::{Part, Place, Step};

@@ -1,9 +1,8 @@
 //! Messages of netfilter: which there are, their headers, and what one asks for in words.
 
+use crate::Family;
 use crate::attribute::{Reader, Writer};
 
-/// `NFPROTO_IPV4`, which is `AF_INET`.
-pub(crate) const IPV4: u8 = 2;
 /// Bytes of `struct nlmsghdr`, and of `struct nfgenmsg` behind it.
 pub(crate) const HEADER: usize = 16;
 pub(crate) const FAMILY: usize = 4;
@@ -66,7 +65,14 @@ impl Kind {
 }
 
 /// Writes a message whole.
-pub(crate) fn write(kind: Kind, flags: u16, sequence: u32, to: &mut Writer, body: impl FnOnce(&mut Writer)) {
+pub(crate) fn write(
+    family: Family,
+    kind: Kind,
+    flags: u16,
+    sequence: u32,
+    to: &mut Writer,
+    body: impl FnOnce(&mut Writer),
+) {
     /// `NLM_F_REQUEST`.
     const REQUEST: u16 = 1;
     let begin = to.len();
@@ -78,7 +84,7 @@ pub(crate) fn write(kind: Kind, flags: u16, sequence: u32, to: &mut Writer, body
     // A batch says of which subsystem it is where others say nothing.
     let (family, subsystem) = match kind {
         Kind::BATCH_BEGIN | Kind::BATCH_END => (0, TABLES),
-        _ => (IPV4, 0),
+        _ => (family.number(), 0),
     };
     to.raw(&[family, 0]);
     to.raw(&subsystem.to_be_bytes());

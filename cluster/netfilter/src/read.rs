@@ -1,11 +1,11 @@
 //! What the kernel has.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::attribute::Reader;
 use crate::encode::ITEM;
 use crate::message::Kind;
-use crate::{Element, Error, Netfilter, Set, Verdict};
+use crate::{Element, Error, Family, Netfilter, Set, Verdict, family};
 
 /// A table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct RuleState {
     /// Maps that it takes verdicts from, in order. One that the rule brought along has a name that the kernel made.
     pub maps: Vec<String>,
     /// The address and port that it changes, by `dnat` or `snat`, a packet's own into.
-    pub changed_to: Option<(Ipv4Addr, Option<u16>)>,
+    pub changed_to: Option<(IpAddr, Option<u16>)>,
 }
 
 impl Netfilter {
@@ -54,7 +54,7 @@ impl Netfilter {
         Ok(found.unwrap_or_default())
     }
 
-    /// A table, if it is there.
+    /// A table of the socket's family, if it is there.
     ///
     /// # Errors
     /// [`Error`].
@@ -93,6 +93,7 @@ impl Netfilter {
     /// # Errors
     /// [`Error`].
     pub fn elements(&mut self, table: &str, set: &Set) -> Result<Vec<Element>, Error> {
+        let family = self.family();
         self.dump(
             Kind::GET_ELEMENT,
             |to| {
@@ -102,7 +103,9 @@ impl Netfilter {
             |attributes| {
                 let list = attributes.nested(3).map(Reader::all);
                 let items = list.into_iter().flatten().filter(|(kind, _)| *kind == ITEM);
-                items.filter_map(|(_, item)| element(set, Reader(item))).collect()
+                items
+                    .filter_map(|(_, item)| element(family, set, Reader(item)))
+                    .collect()
             },
         )
     }
@@ -150,10 +153,10 @@ fn counter(data: Reader<'_>) -> Option<Counter> {
 }
 
 /// An address, and a port if there is one.
-fn changed_to(loaded: &[&[u8]]) -> Option<(Ipv4Addr, Option<u16>)> {
-    let address: [u8; 4] = (*loaded.first()?).try_into().ok()?;
+fn changed_to(loaded: &[&[u8]]) -> Option<(IpAddr, Option<u16>)> {
+    let address = family::address(loaded.first()?)?;
     let port = loaded.get(1).and_then(|port| (*port).try_into().ok());
-    Some((address.into(), port.map(u16::from_be_bytes)))
+    Some((address, port.map(u16::from_be_bytes)))
 }
 
 /// `NFTNL_UDATA_RULE_COMMENT`, if it is the first.
@@ -165,10 +168,10 @@ fn comment(data: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(text).into_owned())
 }
 
-fn element(set: &Set, attributes: Reader<'_>) -> Option<Element> {
+fn element(family: Family, set: &Set, attributes: Reader<'_>) -> Option<Element> {
     let key = attributes.nested(1)?.get(1)?;
     Some(Element {
-        key: set.read(key)?,
+        key: set.read(family, key)?,
         last: None,
         verdict: attributes
             .nested(2)

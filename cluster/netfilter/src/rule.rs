@@ -1,7 +1,7 @@
 //! Rules.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::statement::{Limit, Nat, Reject, Statement, Test};
 use crate::{Field, Value, Verdict};
@@ -58,14 +58,14 @@ impl Rule {
 
     /// Goes on if the address is of this network.
     #[must_use]
-    pub fn within(self, field: Field, base: Ipv4Addr, prefix: u8) -> Self {
-        self.then(Statement::Test(field, Test::Within(base, prefix)))
+    pub fn within(self, field: Field, base: impl Into<IpAddr>, prefix: u8) -> Self {
+        self.then(Statement::Test(field, Test::Within(base.into(), prefix)))
     }
 
     /// Goes on if it is not.
     #[must_use]
-    pub fn outside(self, field: Field, base: Ipv4Addr, prefix: u8) -> Self {
-        self.then(Statement::Test(field, Test::Outside(base, prefix)))
+    pub fn outside(self, field: Field, base: impl Into<IpAddr>, prefix: u8) -> Self {
+        self.then(Statement::Test(field, Test::Outside(base.into(), prefix)))
     }
 
     /// Goes on if the field is one of these values, both ends included.
@@ -160,15 +160,15 @@ impl Rule {
 
     /// Changes the destination.
     #[must_use]
-    pub fn dnat(self, address: Ipv4Addr, port: Option<u16>) -> Self {
-        let nat = Nat::Destination;
+    pub fn dnat(self, address: impl Into<IpAddr>, port: Option<u16>) -> Self {
+        let (nat, address) = (Nat::Destination, address.into());
         self.then(Statement::Nat { nat, address, port })
     }
 
     /// Changes the source.
     #[must_use]
-    pub fn snat(self, address: Ipv4Addr, port: Option<u16>) -> Self {
-        let nat = Nat::Source;
+    pub fn snat(self, address: impl Into<IpAddr>, port: Option<u16>) -> Self {
+        let (nat, address) = (Nat::Source, address.into());
         self.then(Statement::Nat { nat, address, port })
     }
 
@@ -236,6 +236,8 @@ impl fmt::Display for Rule {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::{Protocol, state};
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::Family;
 use crate::value::Value;
 
 /// Types of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
-    /// An IPv4 address.
+    /// An address, of the table's family.
     Address,
     /// A protocol above IP.
     Protocol,
@@ -21,19 +22,23 @@ pub enum Type {
 
 impl Type {
     /// Bytes of a value.
-    pub(crate) fn length(self) -> u32 {
+    pub(crate) fn length(self, family: Family) -> u32 {
         match self {
             Self::Protocol => 1,
             Self::Port => 2,
-            Self::Address | Self::Mark | Self::Number => 4,
+            Self::Address => family.length(),
+            Self::Mark | Self::Number => 4,
         }
     }
 
     /// `enum datatypes` of `nft`, which the kernel keeps for it.
-    fn number(self) -> u32 {
+    fn number(self, family: Family) -> u32 {
         match self {
             Self::Number => 4,
-            Self::Address => 7,
+            Self::Address => match family {
+                Family::Ipv4 => 7,
+                Family::Ipv6 => 8,
+            },
             Self::Protocol => 12,
             Self::Port => 13,
             Self::Mark => 19,
@@ -42,16 +47,16 @@ impl Type {
 }
 
 /// Bytes of a key of these types.
-pub(crate) fn length(types: &[Type]) -> u32 {
+pub(crate) fn length(family: Family, types: &[Type]) -> u32 {
     match types {
-        [one] => one.length(),
-        several => several.iter().map(|one| one.length().next_multiple_of(4)).sum(),
+        [one] => one.length(family),
+        several => several.iter().map(|one| one.length(family).next_multiple_of(4)).sum(),
     }
 }
 
 /// What `nft` calls a concatenation of these types: six bits for each.
-pub(crate) fn number(types: &[Type]) -> u32 {
-    types.iter().fold(0, |all, one| (all << 6) | one.number())
+pub(crate) fn number(family: Family, types: &[Type]) -> u32 {
+    types.iter().fold(0, |all, one| (all << 6) | one.number(family))
 }
 
 /// A named set, or a map from keys to verdicts.
@@ -109,7 +114,7 @@ impl Set {
     }
 
     /// Values of one of its keys.
-    pub(crate) fn read(&self, bytes: &[u8]) -> Option<Vec<Value>> {
-        crate::value::read(&self.key, bytes)
+    pub(crate) fn read(&self, family: Family, bytes: &[u8]) -> Option<Vec<Value>> {
+        crate::value::read(family, &self.key, bytes)
     }
 }

@@ -8,10 +8,10 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
 
-use crate::Batch;
 use crate::attribute::{Reader, Writer};
 use crate::error::{Error, Refusal};
 use crate::message::{self, Kind};
+use crate::{Batch, Family};
 
 /// Types of answers, `NLMSG_*`.
 const ERROR: u16 = 2;
@@ -27,9 +27,11 @@ const REFUSALS: usize = 1 << 20;
 /// How often a dump that was overtaken is begun again.
 const TRIES: usize = 8;
 
-/// A socket of the network namespace that its thread was in when it was opened.
+/// A socket of the network namespace that its thread was in when it was opened. What it tells is of one family; what it does
+/// is of the batch's.
 #[derive(Debug)]
 pub struct Netfilter {
+    family: Family,
     socket: netlink_sys::Socket,
     sequence: u32,
     /// Bytes that may be sent at once.
@@ -46,15 +48,28 @@ struct Answer<'a> {
 }
 
 impl Netfilter {
-    /// Opens one in the network namespace of this thread. To change anything one needs `CAP_NET_ADMIN` over it.
+    /// Opens one for IPv4 in the network namespace of this thread. To change anything one needs `CAP_NET_ADMIN` over it.
     ///
     /// # Errors
     /// [`Error::Open`].
     pub fn open() -> Result<Self, Error> {
-        Self::connect().map_err(|source| Error::Open { source })
+        Self::open_for(Family::Ipv4)
     }
 
-    fn connect() -> io::Result<Self> {
+    /// The same for tables and connections of that family.
+    ///
+    /// # Errors
+    /// [`Error::Open`].
+    pub fn open_for(family: Family) -> Result<Self, Error> {
+        Self::connect(family).map_err(|source| Error::Open { source })
+    }
+
+    /// The family of what it tells.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    fn connect(family: Family) -> io::Result<Self> {
         let mut socket = netlink_sys::Socket::new(NETLINK_NETFILTER)?;
         socket.bind_auto()?;
         socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
@@ -65,6 +80,7 @@ impl Netfilter {
             sockopt::set_socket_recv_buffer_size(&socket, REFUSALS)?;
         }
         Ok(Self {
+            family,
             room: sockopt::socket_send_buffer_size(&socket)?,
             socket,
             sequence: 0,
@@ -221,7 +237,7 @@ impl Netfilter {
     fn question(&mut self, kind: Kind, flags: u16, body: impl FnOnce(&mut Writer)) -> Result<Writer, Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut question = Writer::default();
-        message::write(kind, flags, self.sequence, &mut question, body);
+        message::write(self.family, kind, flags, self.sequence, &mut question, body);
         self.send(&[question.bytes()])?;
         Ok(question)
     }

@@ -1,7 +1,7 @@
 //! What rules are made of.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::{Field, Value, Verdict};
@@ -14,9 +14,9 @@ pub enum Test {
     /// It is not.
     IsNot(Value),
     /// It is an address of this network, with so many bits.
-    Within(Ipv4Addr, u8),
+    Within(IpAddr, u8),
     /// It is not.
-    Outside(Ipv4Addr, u8),
+    Outside(IpAddr, u8),
     /// It is one of these, both ends included.
     Between(Value, Value),
     /// It has one of these bits.
@@ -103,7 +103,7 @@ pub enum Statement {
         /// Which.
         nat: Nat,
         /// What it becomes.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// What its port becomes.
         port: Option<u16>,
     },
@@ -159,8 +159,11 @@ impl fmt::Display for Statement {
                     Nat::Destination => "dnat",
                     Nat::Source => "snat",
                 };
-                write!(f, "{word} to {address}")?;
-                port.map_or(Ok(()), |port| write!(f, ":{port}"))
+                match (address, port) {
+                    (address, None) => write!(f, "{word} to {address}"),
+                    // With brackets where the address has colons of its own.
+                    (address, Some(port)) => write!(f, "{word} to {}", SocketAddr::new(*address, *port)),
+                }
             }
             Self::Masquerade => f.write_str("masquerade fully-random"),
             Self::Reject(Reject::PortUnreachable) => f.write_str("reject"),

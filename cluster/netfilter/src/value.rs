@@ -1,7 +1,9 @@
 //! Values that fields are compared with and that sets hold.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::family::{self, Family};
 
 /// Bits of [`crate::Field::ConnectionState`], `NF_CT_STATE_*`.
 pub mod state {
@@ -50,8 +52,8 @@ impl fmt::Display for Protocol {
 /// One value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
-    /// Four bytes.
-    Address(Ipv4Addr),
+    /// Four bytes, or sixteen.
+    Address(IpAddr),
     /// One byte.
     Protocol(Protocol),
     /// Two bytes.
@@ -64,7 +66,7 @@ impl Value {
     /// As it is in a register.
     pub(crate) fn bytes(self) -> Vec<u8> {
         match self {
-            Self::Address(address) => address.octets().to_vec(),
+            Self::Address(address) => family::octets(address),
             Self::Protocol(protocol) => vec![protocol.number()],
             Self::Port(port) => port.to_be_bytes().to_vec(),
             Self::Number(number) => number.to_ne_bytes().to_vec(),
@@ -74,7 +76,8 @@ impl Value {
     /// The one after it; `None` after the last.
     pub(crate) fn next(self) -> Option<Self> {
         Some(match self {
-            Self::Address(address) => Self::Address(u32::from(address).checked_add(1)?.into()),
+            Self::Address(IpAddr::V4(address)) => Self::from(Ipv4Addr::from(u32::from(address).checked_add(1)?)),
+            Self::Address(IpAddr::V6(address)) => Self::from(Ipv6Addr::from(u128::from(address).checked_add(1)?)),
             Self::Port(port) => Self::Port(port.checked_add(1)?),
             Self::Number(number) => Self::Number(number.checked_add(1)?),
             Self::Protocol(_) => return None,
@@ -82,7 +85,7 @@ impl Value {
     }
 }
 
-/// Bytes of a key: one value as it is, several each on a register of four bytes.
+/// Bytes of a key: one value as it is, several each on registers of four bytes.
 pub(crate) fn key(values: &[Value]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(4 * values.len());
     for value in values {
@@ -95,11 +98,11 @@ pub(crate) fn key(values: &[Value]) -> Vec<u8> {
 }
 
 /// Reads values of these types from a key.
-pub(crate) fn read(types: &[crate::Type], bytes: &[u8]) -> Option<Vec<Value>> {
+pub(crate) fn read(family: Family, types: &[crate::Type], bytes: &[u8]) -> Option<Vec<Value>> {
     use crate::Type;
     let mut rest = bytes;
     let read = types.iter().map(|kind| {
-        let length = usize::try_from(kind.length()).ok()?;
+        let length = usize::try_from(kind.length(family)).ok()?;
         let value = rest.get(..length)?;
         let step = if types.len() > 1 {
             length.next_multiple_of(4)
@@ -108,7 +111,7 @@ pub(crate) fn read(types: &[crate::Type], bytes: &[u8]) -> Option<Vec<Value>> {
         };
         rest = rest.get(step..)?;
         Some(match kind {
-            Type::Address => Value::Address(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?)),
+            Type::Address => Value::Address(family::address(value)?),
             Type::Protocol => Value::Protocol(Protocol::of(*value.first()?)?),
             Type::Port => Value::Port(u16::from_be_bytes(value.try_into().ok()?)),
             Type::Mark | Type::Number => Value::Number(u32::from_ne_bytes(value.try_into().ok()?)),
@@ -128,9 +131,21 @@ impl fmt::Display for Value {
     }
 }
 
+impl From<IpAddr> for Value {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
 impl From<Ipv4Addr> for Value {
     fn from(address: Ipv4Addr) -> Self {
-        Self::Address(address)
+        Self::Address(address.into())
+    }
+}
+
+impl From<Ipv6Addr> for Value {
+    fn from(address: Ipv6Addr) -> Self {
+        Self::Address(address.into())
     }
 }
 

@@ -4,13 +4,12 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use apiserver::{Api, Change, Informer, ListQuery};
-use netfilter::{Error, Netfilter};
+use netfilter::Error;
 use objects::{Kind, kind};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::config::Config;
 use crate::pod::Object;
 use crate::tables::Tables;
 
@@ -24,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(1);
 /// Who tells of failures.
 const COMPONENT: &str = "network-policy";
-/// How late a change is under the fault of that name.
+/// How late a change is under the fault `policy-update-late`.
 const LATE: Duration = Duration::from_secs(5);
 
 /// Policies that follow the API. When it is dropped it follows no more, and its rules stay, so that another can take over
@@ -35,11 +34,11 @@ pub struct Enforcer {
 }
 
 impl Enforcer {
-    /// Begins to follow; rules are written once all policies, and if there are any all pods and namespaces, are known.
-    /// `socket` is one of the node's network namespace. Must be called where a tokio runtime is entered.
-    pub fn start(api: Api, config: Config, socket: Netfilter) -> Self {
+    /// Begins to follow on that node; rules are written once all policies, and if there are any all pods and namespaces, are
+    /// known. There are tables for each family. Must be called where a tokio runtime is entered.
+    pub fn start(api: Api, node: &str, tables: Vec<Tables>) -> Self {
         Self {
-            task: tokio::spawn(follow(api, config, socket)),
+            task: tokio::spawn(follow(api, node.to_owned(), tables)),
         }
     }
 }
@@ -64,11 +63,11 @@ impl Followed {
         }
     }
 
-    fn took(&mut self, change: Change, tables: &mut Tables, [put, remove]: [Take; 2]) {
+    fn took(&mut self, change: Change, tables: &mut [Tables], [put, remove]: [Take; 2]) {
         match change {
             Change::Synced => self.is_synced = true,
-            Change::Put { new, .. } => put(tables, &new),
-            Change::Gone(object) => remove(tables, &object),
+            Change::Put { new, .. } => tables.iter_mut().for_each(|tables| put(tables, &new)),
+            Change::Gone(object) => tables.iter_mut().for_each(|tables| remove(tables, &object)),
         }
     }
 }
@@ -88,15 +87,19 @@ struct Source {
     others: Option<[Followed; 2]>,
 }
 
-async fn follow(api: Api, config: Config, socket: Netfilter) {
+/// Whether there is any policy, which every family is told of.
+fn has_policies(tables: &[Tables]) -> bool {
+    tables.iter().any(Tables::has_policies)
+}
+
+async fn follow(api: Api, node: String, mut tables: Vec<Tables>) {
     let Some(mut source) = Source::new(api) else {
         return;
     };
-    let delay = match config.faults.contains("policy-update-late") {
+    let delay = match tables.iter().any(Tables::is_late) {
         true => LATE,
         false => Duration::ZERO,
     };
-    let mut tables = Tables::new(&config, socket);
     let mut due: Option<Instant> = None;
     let mut look = Instant::now() + LOOK;
     loop {
@@ -121,7 +124,7 @@ async fn follow(api: Api, config: Config, socket: Netfilter) {
             // Somebody else was at the table: it is written anew.
             Ok(false) => Some(Instant::now()),
             Err(error) => {
-                let about = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": config.node}});
+                let about = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}});
                 source
                     .api
                     .record(&about, "Warning", "PolicyFailed", &told(&error), COMPONENT);
@@ -133,16 +136,19 @@ async fn follow(api: Api, config: Config, socket: Netfilter) {
 }
 
 /// Writes what changed, or else looks whether all is as it was. Netfilter is not waited for by a thread that others need.
-async fn work(mut tables: Tables, write: bool) -> (Option<Tables>, Result<bool, Error>) {
+async fn work(mut tables: Vec<Tables>, write: bool) -> (Option<Vec<Tables>>, Result<bool, Error>) {
     let done = tokio::task::spawn_blocking(move || {
-        let done = match write {
+        let each = tables.iter_mut().map(|tables| match write {
             true => tables.sync().map(|()| true),
             false => tables.is_whole().inspect(|whole| {
                 if !whole {
                     tables.forget();
                 }
             }),
-        };
+        });
+        // What one family has to say keeps no other from being written.
+        let each: Vec<Result<bool, Error>> = each.collect();
+        let done = each.into_iter().try_fold(true, |all, one| Ok(all & one?));
         (tables, done)
     });
     match done.await {
@@ -165,18 +171,18 @@ impl Source {
     }
 
     /// Whether enough is known to write rules.
-    fn is_synced(&self, tables: &Tables) -> bool {
+    fn is_synced(&self, tables: &[Tables]) -> bool {
         let others = self.others.iter().flatten();
         self.policies.is_synced
-            && match tables.has_policies() {
+            && match has_policies(tables) {
                 true => self.others.is_some() && others.into_iter().all(|one| one.is_synced),
                 false => true,
             }
     }
 
     /// Takes the next change.
-    async fn next(&mut self, tables: &mut Tables) {
-        if tables.has_policies() && self.others.is_none() {
+    async fn next(&mut self, tables: &mut [Tables]) {
+        if has_policies(tables) && self.others.is_none() {
             self.others = Some(self.kinds.map(|kind| Followed::new(&self.api, kind)));
         }
         let policies = &mut self.policies;
@@ -192,7 +198,7 @@ impl Source {
     }
 
     /// Takes what comes close behind.
-    async fn more(&mut self, tables: &mut Tables) {
+    async fn more(&mut self, tables: &mut [Tables]) {
         let latest = Instant::now() + LATEST;
         while Instant::now() < latest && timeout(TOGETHER, self.next(tables)).await.is_ok() {}
     }

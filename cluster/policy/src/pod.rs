@@ -1,9 +1,9 @@
 //! Pods, as far as policies ask about them.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use netfilter::Protocol;
+use netfilter::{Family, Protocol};
 use objects::meta;
 use serde_json::{Map, Value, json};
 
@@ -26,14 +26,14 @@ pub(crate) fn protocol(port: &Value) -> Option<Protocol> {
     }
 }
 
-/// A pod with an address of its own.
+/// A pod with an address of its own, of a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pod {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) labels: Map<String, Value>,
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     /// Whether it is on this node.
     pub(crate) is_local: bool,
     /// Ports that have names.
@@ -43,8 +43,8 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    /// Reads a pod. `None` if it has no address, has the node's, or has come to its end.
-    pub(crate) fn read(pod: &Value, node: &str) -> Option<Self> {
+    /// Reads a pod. `None` if it has no address of the family, has the node's, or has come to its end.
+    pub(crate) fn read(pod: &Value, node: &str, family: Family) -> Option<Self> {
         let is_over = matches!(meta::text(pod, &["status", "phase"]), "Succeeded" | "Failed");
         if is_over || meta::flag(pod, &["spec", "hostNetwork"]) {
             return None;
@@ -54,7 +54,7 @@ impl Pod {
             name: meta::name(pod).into(),
             uid: meta::uid(pod).into(),
             labels: meta::labels(pod).cloned().unwrap_or_default(),
-            address: meta::text(pod, &["status", "podIP"]).parse().ok()?,
+            address: address(pod, family)?,
             is_local: meta::text(pod, &["spec", "nodeName"]) == node,
             ports: named_ports(pod),
             is_deleting: meta::is_deleting(pod),
@@ -63,7 +63,7 @@ impl Pod {
     }
 
     /// The DNS of the cluster, which is no pod here.
-    pub(crate) fn name_server(address: Ipv4Addr) -> Self {
+    pub(crate) fn name_server(address: IpAddr) -> Self {
         let labels = json!({"k8s-app": "kube-dns"});
         Self {
             namespace: "kube-system".into(),
@@ -87,6 +87,14 @@ impl Pod {
     pub(crate) fn claim(&self) -> (bool, &str, &str) {
         (!self.is_deleting, &self.created, &self.uid)
     }
+}
+
+/// Its address of a family.
+fn address(pod: &Value, family: Family) -> Option<IpAddr> {
+    let all = meta::list(pod, &["status", "podIPs"]).iter();
+    let all = all.map(|one| meta::text(one, &["ip"]));
+    let mut all = all.chain([meta::text(pod, &["status", "podIP"])]);
+    all.find_map(|text| text.parse().ok().filter(|address| Family::of(*address) == family))
 }
 
 /// Ports with a name, of containers that run as long as the pod does.
@@ -124,7 +132,7 @@ mod tests {
             },
             "status": {"phase": "Running", "podIP": "10.244.1.2"},
         });
-        let read = Pod::read(&pod, "one").unwrap();
+        let read = Pod::read(&pod, "one", Family::Ipv4).unwrap();
         assert!(read.is_local);
         assert_eq!(
             read.ports,
@@ -133,14 +141,21 @@ mod tests {
                 ("dns".to_owned(), Protocol::Udp, 53)
             ]
         );
-        assert!(!Pod::read(&pod, "two").unwrap().is_local);
+        assert!(!Pod::read(&pod, "two", Family::Ipv4).unwrap().is_local);
+        assert_eq!(Pod::read(&pod, "one", Family::Ipv6), None);
+        pod["status"]["podIPs"] = json!([{"ip": "10.244.1.2"}, {"ip": "fd00:10:244:1::2"}]);
+        let of = |family| Pod::read(&pod, "one", family).unwrap().address.to_string();
+        assert_eq!(
+            (of(Family::Ipv4).as_str(), of(Family::Ipv6).as_str()),
+            ("10.244.1.2", "fd00:10:244:1::2")
+        );
         pod["spec"]["hostNetwork"] = json!(true);
-        assert_eq!(Pod::read(&pod, "one"), None);
+        assert_eq!(Pod::read(&pod, "one", Family::Ipv4), None);
         pod["spec"]["hostNetwork"] = json!(false);
         pod["status"]["phase"] = json!("Succeeded");
-        assert_eq!(Pod::read(&pod, "one"), None);
+        assert_eq!(Pod::read(&pod, "one", Family::Ipv4), None);
         pod["status"] = json!({"phase": "Pending"});
-        assert_eq!(Pod::read(&pod, "one"), None);
+        assert_eq!(Pod::read(&pod, "one", Family::Ipv4), None);
     }
 
     #[test]
@@ -153,7 +168,7 @@ mod tests {
             if deleting {
                 pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:09Z");
             }
-            Pod::read(&pod, "one").unwrap()
+            Pod::read(&pod, "one", Family::Ipv4).unwrap()
         };
         let stays = pod("1", "2026-01-01T00:00:00Z", false);
         let goes = pod("2", "2026-01-01T00:00:05Z", true);

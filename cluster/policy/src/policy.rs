@@ -1,8 +1,8 @@
 //! Policies as rules are made from them.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use netfilter::Protocol;
+use netfilter::{Family, Protocol};
 use objects::meta;
 use objects::selector::Labels;
 use serde_json::{Map, Value};
@@ -51,7 +51,7 @@ pub(crate) enum Peer {
 }
 
 /// Base and bits of a range of addresses.
-pub(crate) type Block = (Ipv4Addr, u8);
+pub(crate) type Block = (IpAddr, u8);
 
 /// Ports of who answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,15 +65,15 @@ pub(crate) enum Port {
 }
 
 impl Policy {
-    /// Reads a policy, as it is understood under these faults.
-    pub(crate) fn read(policy: &Value, faults: &Faults) -> Self {
+    /// Reads a policy, as it is understood under these faults. Blocks of addresses of another family meet nobody.
+    pub(crate) fn read(policy: &Value, family: Family, faults: &Faults) -> Self {
         Self {
             namespace: meta::namespace(policy).into(),
             name: meta::name(policy).into(),
             uid: meta::uid(policy).into(),
             selector: labels(meta::at(policy, &["spec", "podSelector"])),
-            ingress: allowed(policy, Direction::Ingress, faults),
-            egress: allowed(policy, Direction::Egress, faults),
+            ingress: allowed(policy, Direction::Ingress, family, faults),
+            egress: allowed(policy, Direction::Egress, family, faults),
         }
     }
 
@@ -118,7 +118,7 @@ fn labels(selector: Option<&Value>) -> Labels {
     Labels::of(selector).unwrap_or_else(|_| Labels::nothing())
 }
 
-fn allowed(policy: &Value, direction: Direction, faults: &Faults) -> Option<Vec<Allowed>> {
+fn allowed(policy: &Value, direction: Direction, family: Family, faults: &Faults) -> Option<Vec<Allowed>> {
     let rules = meta::list(policy, &["spec", &direction.to_string()]);
     let types = meta::list(policy, &["spec", "policyTypes"]);
     let is_about = match types.is_empty() || faults.has("policy-types-ignored") {
@@ -134,27 +134,30 @@ fn allowed(policy: &Value, direction: Direction, faults: &Faults) -> Option<Vec<
         return None;
     }
     let read = |rule: &Value| Allowed {
-        peers: peers(meta::list(rule, &[direction.peers()]), faults),
+        peers: peers(meta::list(rule, &[direction.peers()]), family, faults),
         ports: ports(meta::list(rule, &["ports"]), faults),
     };
     Some(rules.iter().map(read).collect())
 }
 
 /// None are everybody.
-fn peers(peers: &[Value], faults: &Faults) -> Option<Vec<Peer>> {
-    (!peers.is_empty()).then(|| peers.iter().flat_map(|one| peer(one, faults)).collect())
+fn peers(peers: &[Value], family: Family, faults: &Faults) -> Option<Vec<Peer>> {
+    (!peers.is_empty()).then(|| peers.iter().flat_map(|one| peer(one, family, faults)).collect())
 }
 
-fn peer(peer: &Value, faults: &Faults) -> Vec<Peer> {
+fn peer(peer: &Value, family: Family, faults: &Faults) -> Vec<Peer> {
     if let Some(ip_block) = peer.get("ipBlock") {
-        let Some(block) = block(meta::text(ip_block, &["cidr"])) else {
+        let Some(block) = block(meta::text(ip_block, &["cidr"]), family) else {
             return Vec::new();
         };
         let except = match faults.has("except-ignored") {
             true => &[],
             false => meta::list(ip_block, &["except"]),
         };
-        let except = except.iter().filter_map(Value::as_str).filter_map(self::block);
+        let except = except
+            .iter()
+            .filter_map(Value::as_str)
+            .filter_map(|cidr| self::block(cidr, family));
         return vec![Peer::Block {
             block,
             except: except.collect(),
@@ -185,10 +188,12 @@ fn peer(peer: &Value, faults: &Faults) -> Vec<Peer> {
     }
 }
 
-/// Reads a range of IPv4.
-fn block(cidr: &str) -> Option<Block> {
+/// Reads a range of a family.
+fn block(cidr: &str, family: Family) -> Option<Block> {
     let (base, bits) = cidr.split_once('/')?;
-    Some((base.parse().ok()?, bits.parse().ok().filter(|bits| *bits <= 32)?))
+    let base: IpAddr = base.parse().ok().filter(|base| Family::of(*base) == family)?;
+    let most = if base.is_ipv4() { 32 } else { 128 };
+    Some((base, bits.parse().ok().filter(|bits| *bits <= most)?))
 }
 
 /// None are all. What is of neither TCP nor UDP is allowed nowhere.

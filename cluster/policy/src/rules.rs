@@ -6,7 +6,6 @@
 //! policy itself can change, are in the rules.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 use netfilter::{Field, Part, Rule, Set, Type, Value, Verdict};
 
@@ -219,7 +218,7 @@ fn within(field: Field, (base, bits): Block, except: &[Block]) -> Rule {
         0 => Rule::new(),
         bits => Rule::new().within(field, base, bits),
     };
-    except.iter().fold(rule, |rule, (base, bits): &(Ipv4Addr, u8)| {
-        rule.outside(field, *base, *bits)
-    })
+    except
+        .iter()
+        .fold(rule, |rule, (base, bits): &Block| rule.outside(field, *base, *bits))
 }

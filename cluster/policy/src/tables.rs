@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use netfilter::{Batch, Error, Netfilter, Part, Step, TableState};
+use netfilter::{Batch, Error, Family, Netfilter, Part, Step, TableState};
 use objects::meta;
 
 use crate::base::{self, Entry, TABLE};
@@ -32,6 +32,7 @@ struct Written {
 /// The policies of a node: what they shall be, and what they are.
 pub struct Tables {
     node: String,
+    family: Family,
     maker: Maker,
     entries: Vec<Entry>,
     idle: Vec<Entry>,
@@ -44,7 +45,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Of the node in whose network namespace the socket is. Nothing is written yet.
+    /// Of the node in whose network namespace the socket is, which is of the configuration's family. Nothing is written yet.
     pub fn new(config: &Config, socket: Netfilter) -> Self {
         let faults = Faults::new(&config.faults);
         let mut world = World::default();
@@ -54,6 +55,7 @@ impl Tables {
         }
         Self {
             node: config.node.clone(),
+            family: config.family,
             entries: base::entries(config, &faults),
             idle: base::idle(),
             maker: Maker::new(faults),
@@ -65,6 +67,11 @@ impl Tables {
         }
     }
 
+    /// Whether changes are to have their effect late.
+    pub(crate) fn is_late(&self) -> bool {
+        self.maker.faults.has("policy-update-late")
+    }
+
     /// Whether there is any policy. Without one, pods and namespaces need not be known.
     pub fn has_policies(&self) -> bool {
         !self.world.policies.is_empty()
@@ -72,7 +79,7 @@ impl Tables {
 
     /// A policy is there, or is another one now.
     pub fn put_policy(&mut self, policy: &Object) {
-        let new = Policy::read(policy, &self.maker.faults);
+        let new = Policy::read(policy, self.family, &self.maker.faults);
         self.replace_policy(key(policy), Some(new));
     }
 
@@ -95,7 +102,7 @@ impl Tables {
 
     /// A pod is there, or is another one now.
     pub fn put_pod(&mut self, pod: &Object) {
-        self.replace_pod(&key(pod), Pod::read(pod, &self.node));
+        self.replace_pod(&key(pod), Pod::read(pod, &self.node, self.family));
     }
 
     /// A pod is gone.
@@ -137,7 +144,7 @@ impl Tables {
     /// What netfilter refuses; the next call writes all of it anew.
     pub fn sync(&mut self) -> Result<(), Error> {
         let is_idle = !self.has_policies();
-        let mut batch = Batch::new(TABLE);
+        let mut batch = Batch::of(self.family, TABLE);
         if self.written.is_none_or(|written| written.is_idle != is_idle) {
             self.installed.clear();
             self.changed = self.everybody();

@@ -1,9 +1,9 @@
 //! Truth tables of policies, by rules walked as the kernel walks them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use netfilter::{Field, Part, Protocol, Rule, Statement, Test, Value, Verdict};
+use netfilter::{Family, Field, Part, Protocol, Rule, Statement, Test, Value, Verdict};
 use serde_json::{Value as Json, json};
 
 use crate::base::map;
@@ -23,12 +23,12 @@ const PODS: [(&str, &str, &str, [u8; 2], &str); 5] = [
     ("b", "y", "b", [2, 3], "two"),
 ];
 
-fn address(name: &str) -> Ipv4Addr {
+fn address(name: &str) -> IpAddr {
     match PODS
         .iter()
         .find(|(pod, namespace, ..)| name == format!("{namespace}/{pod}"))
     {
-        Some((.., [high, low], _)) => Ipv4Addr::new(10, 244, *high, *low),
+        Some((.., [high, low], _)) => Ipv4Addr::new(10, 244, *high, *low).into(),
         None => name.parse().unwrap(),
     }
 }
@@ -48,7 +48,7 @@ fn node(policies: &[Json], faults: &[&str]) -> Part {
             "spec": {"nodeName": node, "containers": [{"ports": [{"name": "http", "containerPort": http}]}]},
             "status": {"phase": "Running", "podIP": format!("10.244.{high}.{low}")},
         });
-        let pod = Pod::read(&pod, "one").unwrap();
+        let pod = Pod::read(&pod, "one", Family::Ipv4).unwrap();
         world.replace_pod(&pod.key(), Some(pod));
     }
     for (number, spec) in policies.iter().enumerate() {
@@ -57,7 +57,7 @@ fn node(policies: &[Json], faults: &[&str]) -> Part {
         let kind = objects::kind::find("networking.k8s.io", "v1", "networkpolicies").unwrap();
         objects::default::apply(kind, &mut policy);
         assert_eq!(objects::validate::create(kind, &policy), [], "{spec}");
-        let policy = Policy::read(&policy, &faults);
+        let policy = Policy::read(&policy, Family::Ipv4, &faults);
         world.policies.insert(("x".into(), name), policy);
     }
     let maker = Maker::new(faults);
@@ -133,14 +133,14 @@ impl Packet {
 
     fn test(&self, field: Field, test: &Test) -> bool {
         let value = self.0[&field];
-        let within = |base: Ipv4Addr, bits: u8| match value {
-            Value::Address(address) => {
+        let within = |base: IpAddr, bits: u8| match (value, base) {
+            (Value::Address(IpAddr::V4(address)), IpAddr::V4(base)) => {
                 (u32::from(address) ^ u32::from(base))
                     .checked_shr(32 - u32::from(bits))
                     .unwrap_or(0)
                     == 0
             }
-            other => panic!("{other}"),
+            other => panic!("{other:?}"),
         };
         match test {
             Test::Is(other) => value == *other,

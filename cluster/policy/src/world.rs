@@ -1,7 +1,7 @@
 //! What is known of the cluster: policies, pods and namespaces.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use objects::meta;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ pub(crate) struct World {
     /// Labels, by name.
     namespaces: BTreeMap<String, Map<String, Value>>,
     /// More than one pod while one of them goes and another already has its address.
-    claims: BTreeMap<Ipv4Addr, BTreeSet<Key>>,
+    claims: BTreeMap<IpAddr, BTreeSet<Key>>,
 }
 
 impl World {
@@ -72,7 +72,7 @@ impl World {
         if old == new.as_ref() {
             return Vec::new();
         }
-        let addresses: BTreeSet<Ipv4Addr> = old.iter().copied().chain(&new).map(|pod| pod.address).collect();
+        let addresses: BTreeSet<IpAddr> = old.iter().copied().chain(&new).map(|pod| pod.address).collect();
         let claimants = addresses
             .iter()
             .filter_map(|address| self.claims.get(address))
@@ -108,6 +108,7 @@ impl World {
 
 #[cfg(test)]
 mod tests {
+    use netfilter::Family;
     use serde_json::json;
 
     use super::*;
@@ -120,7 +121,7 @@ mod tests {
         if deleting {
             pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:09Z");
         }
-        Pod::read(&pod, "one").unwrap()
+        Pod::read(&pod, "one", Family::Ipv4).unwrap()
     }
 
     fn put(world: &mut World, pod: Pod) -> Vec<String> {

@@ -4,7 +4,7 @@
 //! <https://github.com/kubernetes/kubernetes/blob/master/pkg/proxy/nftables/README.md>. Service chains are reached through
 //! two verdict maps, by address, protocol and port, so that a packet's way does not grow with the number of Services.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netfilter::{Batch, Chain, Element, Field, Hook, Rule, Set, Type, state};
 
@@ -109,16 +109,20 @@ fn sets(config: &Config, batch: &mut Batch) {
 
 /// Ranges without overlap, which the kernel does not want in a set.
 fn ranges(subnets: &[Subnet]) -> Vec<Element> {
-    let mut ends: Vec<(u32, u32)> = subnets.iter().map(|one| (one.base.into(), one.last().into())).collect();
+    let mut ends: Vec<(IpAddr, IpAddr)> = subnets.iter().map(|one| (one.base, one.last())).collect();
     ends.sort_unstable();
-    let mut merged: Vec<(u32, u32)> = Vec::new();
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    };
+    let mut merged: Vec<(IpAddr, IpAddr)> = Vec::new();
     for (first, last) in ends {
         match merged.last_mut() {
-            Some((_, before)) if first <= before.saturating_add(1) => *before = last.max(*before),
+            Some((_, before)) if number(first) <= number(*before).saturating_add(1) => *before = last.max(*before),
             _ => merged.push((first, last)),
         }
     }
-    let element = |(first, last): (u32, u32)| Element::range(Ipv4Addr::from(first), Ipv4Addr::from(last));
+    let element = |(first, last): (IpAddr, IpAddr)| Element::range(first, last);
     merged.into_iter().map(element).collect()
 }
 
@@ -211,7 +215,7 @@ mod tests {
             subnet([10, 244, 7, 0], 24),
             subnet([172, 30, 0, 0], 16),
         ]);
-        let addresses = |first: [u8; 4], last: [u8; 4]| Element::range(Ipv4Addr::from(first), Ipv4Addr::from(last));
+        let addresses = |first: [u8; 4], last: [u8; 4]| Element::range(IpAddr::from(first), IpAddr::from(last));
         assert_eq!(
             merged,
             [

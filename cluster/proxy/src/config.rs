@@ -1,25 +1,36 @@
 //! What a proxy has to know of its node.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
+use netfilter::Family;
 
 /// A range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subnet {
     /// The first address.
-    pub base: Ipv4Addr,
-    /// Bits that all have in common; at most 32.
+    pub base: IpAddr,
+    /// Bits that all have in common; at most those that an address has.
     pub prefix: u8,
 }
 
 impl Subnet {
     /// The last address.
-    pub(crate) fn last(self) -> Ipv4Addr {
-        let hosts = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
-        Ipv4Addr::from(u32::from(self.base) | hosts)
+    pub(crate) fn last(self) -> IpAddr {
+        let prefix = u32::from(self.prefix);
+        match self.base {
+            IpAddr::V4(base) => {
+                let hosts = u32::MAX.checked_shr(prefix).unwrap_or(0);
+                IpAddr::V4((u32::from(base) | hosts).into())
+            }
+            IpAddr::V6(base) => {
+                let hosts = u128::MAX.checked_shr(prefix).unwrap_or(0);
+                IpAddr::V6((u128::from(base) | hosts).into())
+            }
+        }
     }
 
-    fn has(self, address: Ipv4Addr) -> bool {
+    fn has(self, address: IpAddr) -> bool {
         (self.base..=self.last()).contains(&address)
     }
 }
@@ -31,8 +42,10 @@ pub struct Config {
     pub node: String,
     /// Its zone, `topology.kubernetes.io/zone`.
     pub zone: Option<String>,
+    /// Which addresses of Services it serves; all others here are of that family.
+    pub family: Family,
     /// Addresses on which node ports are served.
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
     /// Where its own pods are.
     pub pods: Vec<Subnet>,
     /// Where pods go under their own address: other pods, and nodes. Anywhere else they go under their node's.
@@ -45,7 +58,7 @@ pub struct Config {
 
 impl Config {
     /// Whether it is the address of the node or of one of its pods.
-    pub(crate) fn is_own(&self, address: Ipv4Addr) -> bool {
+    pub(crate) fn is_own(&self, address: IpAddr) -> bool {
         self.addresses.contains(&address) || self.pods.iter().any(|pods| pods.has(address))
     }
 }
@@ -56,16 +69,13 @@ mod tests {
 
     #[test]
     fn a_range_ends_where_its_bits_do() {
-        let last = |base: [u8; 4], prefix| {
-            Subnet {
-                base: base.into(),
-                prefix,
-            }
-            .last()
-            .to_string()
+        let last = |base: &str, prefix| {
+            let base = base.parse().unwrap();
+            Subnet { base, prefix }.last().to_string()
         };
-        assert_eq!(last([10, 96, 0, 0], 16), "10.96.255.255");
-        assert_eq!(last([10, 0, 0, 1], 32), "10.0.0.1");
-        assert_eq!(last([0, 0, 0, 0], 0), "255.255.255.255");
+        assert_eq!(last("10.96.0.0", 16), "10.96.255.255");
+        assert_eq!(last("10.0.0.1", 32), "10.0.0.1");
+        assert_eq!(last("0.0.0.0", 0), "255.255.255.255");
+        assert_eq!(last("fd00:10:96::", 112), "fd00:10:96::ffff");
     }
 }

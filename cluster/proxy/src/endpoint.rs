@@ -1,9 +1,9 @@
 //! Backends, as EndpointSlices tell of them, and which of them a node sends connections to.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use netfilter::Protocol;
+use netfilter::{Family, Protocol};
 use objects::meta;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ const SERVICE: &str = "kubernetes.io/service-name";
 /// Where a Service's port leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) ready: bool,
     /// It answers, though it may be about to end.
@@ -36,10 +36,11 @@ pub(crate) fn service_of(slice: &Value) -> Option<(String, String)> {
     Some((meta::namespace(slice).to_owned(), name.to_owned()))
 }
 
-/// The backends of some slices. One that several slices tell of counts once.
-pub(crate) fn read<'a>(slices: impl Iterator<Item = &'a Value>) -> Endpoints {
+/// The backends of some slices that have addresses of a family. One that several slices tell of counts once.
+pub(crate) fn read<'a>(slices: impl Iterator<Item = &'a Value>, family: Family) -> Endpoints {
     let mut all = Endpoints::new();
-    for slice in slices.filter(|slice| meta::text(slice, &["addressType"]) == "IPv4") {
+    let kind = family.to_string();
+    for slice in slices.filter(|slice| meta::text(slice, &["addressType"]) == kind) {
         for port in meta::list(slice, &["ports"]) {
             let (Some(protocol), Some(number)) = (protocol(port), number(port, "port")) else {
                 continue;
@@ -80,7 +81,7 @@ impl Endpoint {
         })
     }
 
-    pub(crate) fn backend(&self) -> (Ipv4Addr, u16) {
+    pub(crate) fn backend(&self) -> (IpAddr, u16) {
         (self.address, self.port)
     }
 }
@@ -135,8 +136,15 @@ mod tests {
         }
     }
 
+    fn last(endpoint: &Endpoint) -> u8 {
+        match endpoint.address {
+            IpAddr::V4(address) => address.octets()[3],
+            IpAddr::V6(address) => panic!("{address}"),
+        }
+    }
+
     fn lasts(endpoints: Vec<&Endpoint>) -> Vec<u8> {
-        endpoints.iter().map(|one| one.address.octets()[3]).collect()
+        endpoints.into_iter().map(last).collect()
     }
 
     #[test]
@@ -147,7 +155,7 @@ mod tests {
         assert_eq!(lasts(serving(&all, |_| true)), [1]);
         assert_eq!(lasts(serving(&all[1..], |_| true)), [2]);
         assert_eq!(lasts(serving(&all[2..], |_| true)), [] as [u8; 0]);
-        assert_eq!(lasts(serving(&all, |one| one.address.octets()[3] != 1)), [2]);
+        assert_eq!(lasts(serving(&all, |one| last(one) != 1)), [2]);
     }
 
     #[test]
@@ -175,7 +183,9 @@ mod tests {
             })
         };
         let slices = [slice(80, 1, true), slice(81, 2, false), slice(80, 1, false)];
-        let read = read(slices.iter());
+        let read = |family| read(slices.iter(), family);
+        assert!(read(Family::Ipv6).is_empty());
+        let read = read(Family::Ipv4);
         let found = &read[&("http".to_owned(), Protocol::Tcp)];
         let found: Vec<_> = found.iter().map(|one| (one.port, one.ready, one.serving)).collect();
         assert_eq!(found, [(80, true, true), (81, false, false)]);

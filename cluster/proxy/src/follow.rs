@@ -4,13 +4,12 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use apiserver::{Api, Change, Informer, ListQuery};
-use netfilter::{Error, Netfilter};
+use netfilter::Error;
 use objects::{Kind, kind};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::config::Config;
 use crate::tables::Tables;
 
 /// Changes that come so close together become one transaction.
@@ -30,11 +29,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Begins to follow; rules are written once all Services and their endpoints are known. `socket` is one of the node's
-    /// network namespace. Must be called where a tokio runtime is entered.
-    pub fn start(api: Api, config: Config, socket: Netfilter) -> Self {
+    /// Begins to follow on that node; rules are written once all Services and their endpoints are known. There are tables for
+    /// each family. Must be called where a tokio runtime is entered.
+    pub fn start(api: Api, node: &str, tables: Vec<Tables>) -> Self {
         Self {
-            task: tokio::spawn(follow(api, config, socket)),
+            task: tokio::spawn(follow(api, node.to_owned(), tables)),
         }
     }
 }
@@ -51,7 +50,7 @@ struct Followed {
     synced: [bool; 2],
 }
 
-async fn follow(api: Api, config: Config, socket: Netfilter) {
+async fn follow(api: Api, node: String, mut tables: Vec<Tables>) {
     let (Some(services), Some(slices)) = (served("", "services"), served("discovery.k8s.io", "endpointslices")) else {
         return;
     };
@@ -60,8 +59,6 @@ async fn follow(api: Api, config: Config, socket: Netfilter) {
         slices: Informer::start(&api, slices, ListQuery::default()),
         synced: [false; 2],
     };
-    let node = config.node.clone();
-    let mut tables = Tables::new(config, socket);
     let mut due: Option<Instant> = None;
     let mut look = Instant::now() + LOOK;
     loop {
@@ -96,16 +93,19 @@ async fn follow(api: Api, config: Config, socket: Netfilter) {
 }
 
 /// Writes what changed, or else looks whether all is as it was. Netfilter is not waited for by a thread that others need.
-async fn work(mut tables: Tables, write: bool) -> (Option<Tables>, Result<bool, Error>) {
+async fn work(mut tables: Vec<Tables>, write: bool) -> (Option<Vec<Tables>>, Result<bool, Error>) {
     let done = tokio::task::spawn_blocking(move || {
-        let done = match write {
+        let each = tables.iter_mut().map(|tables| match write {
             true => tables.sync().map(|()| true),
             false => tables.is_whole().inspect(|whole| {
                 if !whole {
                     tables.forget();
                 }
             }),
-        };
+        });
+        // What one family has to say keeps no other from being written.
+        let each: Vec<Result<bool, Error>> = each.collect();
+        let done = each.into_iter().try_fold(true, |all, one| Ok(all & one?));
         (tables, done)
     });
     match done.await {
@@ -117,23 +117,26 @@ async fn work(mut tables: Tables, write: bool) -> (Option<Tables>, Result<bool, 
 
 impl Followed {
     /// Takes the next change.
-    async fn next(&mut self, tables: &mut Tables) {
+    async fn next(&mut self, tables: &mut [Tables]) {
         tokio::select! {
             change = self.services.recv() => match change {
                 Change::Synced => self.synced[0] = true,
-                Change::Put { new, .. } => tables.put_service(new),
-                Change::Gone(service) => tables.remove_service(&service),
+                Change::Put { new, .. } => tables.iter_mut().for_each(|tables| tables.put_service(new.clone())),
+                Change::Gone(service) => tables.iter_mut().for_each(|tables| tables.remove_service(&service)),
             },
             change = self.slices.recv() => match change {
                 Change::Synced => self.synced[1] = true,
-                Change::Put { new, old } => tables.put_slice(new, old.as_ref()),
-                Change::Gone(slice) => tables.remove_slice(&slice),
+                Change::Put { new, old } => {
+                    let put = |tables: &mut Tables| tables.put_slice(new.clone(), old.as_ref());
+                    tables.iter_mut().for_each(put);
+                }
+                Change::Gone(slice) => tables.iter_mut().for_each(|tables| tables.remove_slice(&slice)),
             },
         }
     }
 
     /// Takes what comes close behind.
-    async fn more(&mut self, tables: &mut Tables) {
+    async fn more(&mut self, tables: &mut [Tables]) {
         let latest = Instant::now() + LATEST;
         while Instant::now() < latest && timeout(TOGETHER, self.next(tables)).await.is_ok() {}
     }

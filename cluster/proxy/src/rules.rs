@@ -5,7 +5,7 @@
 //! which nothing is to be said but its address has no chain: the rule that chooses it leads to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use netfilter::{Field, Part, Rule, Set, Type, Value, Verdict};
@@ -24,7 +24,7 @@ pub(crate) const ENDPOINT: &str = "endpoint-";
 const FOREVER: Duration = Duration::from_secs(86_400);
 
 /// Where clients of UDP send to, and the backends that may answer there.
-pub(crate) type Answering = BTreeMap<(Ipv4Addr, u16), BTreeSet<(Ipv4Addr, u16)>>;
+pub(crate) type Answering = BTreeMap<(IpAddr, u16), BTreeSet<(IpAddr, u16)>>;
 
 /// What one Service needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +65,13 @@ impl Maker {
         }
         needs
     }
+}
+
+/// How names of chains and comments of rules end that lead to a backend. `nft` takes no colons in names, as kube-proxy has it,
+/// too.
+pub(crate) fn of_backend(address: IpAddr, port: u16) -> String {
+    let address = address.to_string().replace(':', ".");
+    format!("__{address}/{port}")
 }
 
 /// How rules begin of which the first is taken once in so many times as there are, the next once in so many as are left, and
@@ -144,16 +151,21 @@ impl<'a> PortMaker<'a> {
     }
 
     fn endpoint_name(&self, endpoint: &Endpoint) -> String {
-        format!("{ENDPOINT}{}__{}/{}", self.name(), endpoint.address, endpoint.port)
+        format!(
+            "{ENDPOINT}{}{}",
+            self.name(),
+            of_backend(endpoint.address, endpoint.port)
+        )
     }
 
     /// The time is in the name, since that of a set cannot be changed.
     fn affinity_name(&self, endpoint: &Endpoint, timeout: Duration) -> String {
         let (name, seconds) = (self.name(), timeout.as_secs());
-        format!("affinity-{name}__{}/{}-{seconds}s", endpoint.address, endpoint.port)
+        let backend = of_backend(endpoint.address, endpoint.port);
+        format!("affinity-{name}{backend}-{seconds}s")
     }
 
-    fn front(&self, address: Ipv4Addr) -> Vec<Value> {
+    fn front(&self, address: IpAddr) -> Vec<Value> {
         vec![address.into(), self.port.protocol.into(), self.port.number.into()]
     }
 
@@ -165,7 +177,7 @@ impl<'a> PortMaker<'a> {
         let faults = &self.maker.faults;
 
         let node_port = self.port.node_port.filter(|_| !faults.has("node-port-closed"));
-        let addresses: Vec<Ipv4Addr> = match faults.has("external-address-closed") {
+        let addresses: Vec<IpAddr> = match faults.has("external-address-closed") {
             true => Vec::new(),
             false => self.service.external.clone(),
         };
@@ -351,14 +363,14 @@ impl<'a> PortMaker<'a> {
         rules
     }
 
-    fn answering(&self, node_port: Option<u16>, external: &[Ipv4Addr], answering: &mut Answering) {
+    fn answering(&self, node_port: Option<u16>, external: &[IpAddr], answering: &mut Answering) {
         if self.port.protocol != netfilter::Protocol::Udp {
             return;
         }
         let Backends { all, local } = &self.backends;
-        let backends: BTreeSet<(Ipv4Addr, u16)> = all.iter().chain(local).map(|one| one.backend()).collect();
+        let backends: BTreeSet<(IpAddr, u16)> = all.iter().chain(local).map(|one| one.backend()).collect();
         let addresses = external.iter().chain([&self.service.address]);
-        let mut fronts: Vec<(Ipv4Addr, u16)> = addresses.map(|address| (*address, self.port.number)).collect();
+        let mut fronts: Vec<(IpAddr, u16)> = addresses.map(|address| (*address, self.port.number)).collect();
         if let Some(number) = node_port {
             fronts.extend(self.maker.config.addresses.iter().map(|address| (*address, number)));
         }
@@ -370,6 +382,7 @@ impl<'a> PortMaker<'a> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use netfilter::Family;
     use serde_json::json;
 
     use super::*;
@@ -389,6 +402,7 @@ mod tests {
             config: Config {
                 node: "one".into(),
                 zone: None,
+                family: Family::Ipv4,
                 addresses: vec![[172, 30, 0, 1].into()],
                 pods: vec![subnet([10, 244, 1, 0], 24)],
                 direct: Vec::new(),
@@ -405,7 +419,8 @@ mod tests {
         for (field, value) in more.as_object().unwrap() {
             spec[field] = value.clone();
         }
-        Service::read(&json!({"metadata": {"name": "web", "namespace": "a"}, "spec": spec})).unwrap()
+        let object = json!({"metadata": {"name": "web", "namespace": "a"}, "spec": spec});
+        Service::read(&object, Family::Ipv4).unwrap()
     }
 
     /// Backends by their address's last byte, on nodes of these names.
@@ -417,7 +432,7 @@ mod tests {
         let slice = json!({
             "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}], "endpoints": endpoints,
         });
-        endpoint::read([slice].iter())
+        endpoint::read([slice].iter(), Family::Ipv4)
     }
 
     fn told(part: &Part) -> Vec<String> {
@@ -459,12 +474,46 @@ mod tests {
     }
 
     #[test]
+    fn ipv6_has_the_same_rules_with_its_own_addresses() {
+        let mut maker = maker(&[]);
+        maker.config.family = Family::Ipv6;
+        maker.config.pods = vec![Subnet {
+            base: "fd00:10:244:1::".parse().unwrap(),
+            prefix: 64,
+        }];
+        let object = json!({"metadata": {"name": "web", "namespace": "a"}, "spec": {
+            "clusterIPs": ["10.96.0.9", "fd00:10:96::9"], "ports": [{"name": "http", "port": 80}],
+        }});
+        let slices = [("IPv4", "10.244.1.2"), ("IPv6", "fd00:10:244:1::2")].map(|(kind, address)| {
+            json!({
+                "addressType": kind, "ports": [{"name": "http", "port": 8080}],
+                "endpoints": [{"addresses": [address], "nodeName": "one"}],
+            })
+        });
+        let service = Service::read(&object, Family::Ipv6).unwrap();
+        let Needs { part, .. } = maker.needs(&service, &endpoint::read(slices.iter(), Family::Ipv6));
+        assert_eq!(
+            told(&part),
+            [
+                "cluster-ips fd00:10:96::9",
+                "service-ips fd00:10:96::9 . tcp . 80 : goto service-a/web/tcp/http",
+                "endpoint-a/web/tcp/http__fd00.10.244.1..2/8080: ip saddr fd00:10:244:1::2 meta mark set mark and 0xffffbfff \
+                 xor 0x4000",
+                "endpoint-a/web/tcp/http__fd00.10.244.1..2/8080: meta l4proto tcp dnat to [fd00:10:244:1::2]:8080",
+                "service-a/web/tcp/http: ip daddr fd00:10:96::9 meta l4proto tcp th dport 80 ip saddr != \
+                 fd00:10:244:1::/64 meta mark set mark and 0xffffbfff xor 0x4000",
+                "service-a/web/tcp/http: goto endpoint-a/web/tcp/http__fd00.10.244.1..2/8080",
+            ]
+        );
+    }
+
+    #[test]
     fn only_pods_of_the_node_reach_themselves_through_it_and_others_need_no_chain() {
         let slice = json!({
             "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
             "endpoints": [{"addresses": ["10.244.1.2"]}, {"addresses": ["10.244.2.2"]}],
         });
-        let endpoints = endpoint::read([slice].iter());
+        let endpoints = endpoint::read([slice].iter(), Family::Ipv4);
         let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &endpoints);
         let chain = |address: &str| format!("endpoint-a/web/tcp/http__{address}/8080");
         assert_eq!(part.chains[&chain("10.244.1.2")].len(), 2);

@@ -40,7 +40,7 @@ struct Written {
 }
 
 impl Tables {
-    /// Of the node in whose network namespace the socket is. Nothing is written yet.
+    /// Of the node in whose network namespace the socket is, which is of the configuration's family. Nothing is written yet.
     pub fn new(config: Config, socket: Netfilter) -> Self {
         let faults = Faults::new(&config.faults);
         Self {
@@ -139,7 +139,7 @@ impl Tables {
                 new: &new.part,
             })
             .collect();
-        let mut batch = Batch::new(TABLE);
+        let mut batch = Batch::of(self.maker.config.family, TABLE);
         if anew {
             base::write(&self.maker.config, &self.maker.faults, &mut batch);
         }
@@ -190,9 +190,13 @@ impl Tables {
     }
 
     fn needs(&self, key: &Key) -> Needs {
-        let service = self.services.get(key).and_then(|service| Service::read(service));
+        let family = self.maker.config.family;
+        let service = self
+            .services
+            .get(key)
+            .and_then(|service| Service::read(service, family));
         let slices = self.slices.get(key).into_iter().flat_map(BTreeMap::values);
-        let endpoints = endpoint::read(slices.map(AsRef::as_ref));
+        let endpoints = endpoint::read(slices.map(AsRef::as_ref), family);
         service.map_or_else(Needs::default, |service| self.maker.needs(&service, &endpoints))
     }
 

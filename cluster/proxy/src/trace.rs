@@ -1,12 +1,12 @@
 //! What a packet to a Service is to meet, by the API, and what it meets in the kernel.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
-use netfilter::{Element, Error, Netfilter, Protocol, RuleState, Set, Value, Verdict};
+use netfilter::{Element, Error, Family, Netfilter, Protocol, RuleState, Set, Value, Verdict};
 
 use crate::base::{FRONT, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_FRONT, NODE_PORTS, SERVICES, TABLE};
 use crate::endpoint;
-use crate::rules::ENDPOINT;
+use crate::rules::{ENDPOINT, of_backend};
 use crate::service::{Port, Service};
 use crate::tables::Object;
 
@@ -17,7 +17,7 @@ const DEPTH: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Front {
     /// An address of the Service's own.
-    Address(Ipv4Addr, Protocol, u16),
+    Address(IpAddr, Protocol, u16),
     /// A port of every node.
     NodePort(Protocol, u16),
 }
@@ -62,7 +62,7 @@ pub enum Meant {
         /// Where clients find it.
         front: Front,
         /// Who serves it: what is ready, or else what still serves while it ends.
-        backends: Vec<SocketAddrV4>,
+        backends: Vec<SocketAddr>,
     },
     /// The address is a Service's, which has no such port.
     OtherPorts {
@@ -77,16 +77,17 @@ pub enum Meant {
 pub fn meant(
     services: &[Object],
     slices: &[Object],
-    to: SocketAddrV4,
+    to: SocketAddr,
     protocol: Protocol,
-    nodes: &[Ipv4Addr],
+    nodes: &[IpAddr],
 ) -> Option<Meant> {
-    let all = || services.iter().filter_map(|service| Service::read(service));
+    let family = Family::of(to.ip());
+    let all = || services.iter().filter_map(|service| Service::read(service, family));
     let of_port = |service: &Service, front: Front, port: &Port| {
         let own = |slice: &&Object| {
             endpoint::service_of(slice).is_some_and(|(space, name)| space == service.namespace && name == service.name)
         };
-        let endpoints = endpoint::read(slices.iter().filter(own).map(AsRef::as_ref));
+        let endpoints = endpoint::read(slices.iter().filter(own).map(AsRef::as_ref), family);
         let endpoints = endpoints.get(&(port.name.clone(), protocol));
         let serving = endpoint::serving(endpoints.map(Vec::as_slice).unwrap_or_default(), |_| true);
         Meant::Port {
@@ -94,13 +95,13 @@ pub fn meant(
             front,
             backends: serving
                 .iter()
-                .map(|one| SocketAddrV4::new(one.address, one.port))
+                .map(|one| SocketAddr::new(one.address, one.port))
                 .collect(),
         }
     };
     for service in all() {
         let ports = || service.ports.iter().filter(|port| port.protocol == protocol);
-        if *to.ip() == service.address || service.external.contains(to.ip()) {
+        if to.ip() == service.address || service.external.contains(&to.ip()) {
             let Some(port) = ports().find(|port| port.number == to.port()) else {
                 let told = |port: &Port| format!("{}/{}", port.number, port.protocol);
                 return Some(Meant::OtherPorts {
@@ -108,10 +109,10 @@ pub fn meant(
                     ports: service.ports.iter().map(told).collect(),
                 });
             };
-            return Some(of_port(&service, Front::Address(*to.ip(), protocol, to.port()), port));
+            return Some(of_port(&service, Front::Address(to.ip(), protocol, to.port()), port));
         }
         let by_node = ports().find(|port| port.node_port == Some(to.port()));
-        if let Some(port) = by_node.filter(|_| nodes.contains(to.ip())) {
+        if let Some(port) = by_node.filter(|_| nodes.contains(&to.ip())) {
             return Some(of_port(&service, Front::NodePort(protocol, to.port()), port));
         }
     }
@@ -137,10 +138,17 @@ pub struct Backend {
     /// Its chain, or the comment of its rule, which are named alike.
     pub chain: String,
     /// Where a packet is sent; nowhere if there is no such rule.
-    pub target: Option<SocketAddrV4>,
+    pub target: Option<SocketAddr>,
 }
 
-/// Reads from a node's packet filter where a Service's address and port lead.
+impl Backend {
+    /// Whether its chain is called as that of this backend is.
+    pub fn is_named(&self, target: SocketAddr) -> bool {
+        self.chain.ends_with(&of_backend(target.ip(), target.port()))
+    }
+}
+
+/// Reads from a node's packet filter, by a socket of the address' family, where a Service's address and port lead.
 ///
 /// # Errors
 /// What netfilter says.
@@ -201,7 +209,7 @@ pub fn leads(socket: &mut Netfilter, front: Front) -> Result<Leads, Error> {
     Ok(Leads::To(backends))
 }
 
-fn target(rule: &RuleState) -> Option<SocketAddrV4> {
+fn target(rule: &RuleState) -> Option<SocketAddr> {
     let (address, port) = rule.changed_to?;
-    Some(SocketAddrV4::new(address, port?))
+    Some(SocketAddr::new(address, port?))
 }

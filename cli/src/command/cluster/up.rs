@@ -93,6 +93,9 @@ fn config(asked: &Up) -> Result<Config, Error> {
             Routes::Vxlan => RouteMode::Vxlan,
         };
     }
+    if let Some(families) = asked.ip_families {
+        config.network.families = families;
+    }
     if let Some(runtime) = &asked.runtime {
         let path = std::env::var("PATH").unwrap_or_default();
         let subject = harness::subject::Subject::parse(&format!("oci:{runtime}"), Path::new(""), &path);

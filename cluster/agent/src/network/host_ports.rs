@@ -5,9 +5,11 @@
 //! a port and goes with the last. It is small, and written anew as one transaction whenever it changes.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use netfilter::{Batch, Chain, Element, Field, Flow, Hook, Netfilter, Protocol, Rule, Set, Type, Value, Verdict};
+use netfilter::{
+    Batch, Chain, Element, Family, Field, Flow, Hook, Netfilter, Protocol, Rule, Set, Type, Value, Verdict,
+};
 use objects::{meta, requests};
 use serde_json::Value as Json;
 
@@ -34,7 +36,7 @@ const OWN: u32 = 2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HostPort {
     /// On this address only; `None`: on each that the node has.
-    address: Option<Ipv4Addr>,
+    address: Option<IpAddr>,
     protocol: Protocol,
     port: u16,
     /// The container's.
@@ -42,7 +44,7 @@ pub(crate) struct HostPort {
 }
 
 impl HostPort {
-    /// All that a pod asks for. Those of other protocols and address families are not served.
+    /// All that a pod asks for. Those of other protocols are not served, nor those on an address of which the node has none.
     pub(crate) fn of(pod: &Json, faults: &Faults) -> Vec<Self> {
         if faults.has("host-port-ignored") {
             return Vec::new();
@@ -62,7 +64,7 @@ impl HostPort {
         let number = |key: &str| u16::try_from(meta::number(port, &[key])?).ok().filter(|port| *port > 0);
         let address = match meta::text(port, &["hostIP"]) {
             "" => None,
-            text => Some(text.parse::<Ipv4Addr>().ok()?).filter(|address| !address.is_unspecified()),
+            text => Some(text.parse::<IpAddr>().ok()?),
         };
         Some(Self {
             address,
@@ -76,15 +78,23 @@ impl HostPort {
         })
     }
 
+    /// What it is for addresses of a family, if anything. Any address of a family is each that the node has of it.
+    fn of_family(self, family: Family) -> Option<Self> {
+        let is_other = self.address.is_some_and(|address| Family::of(address) != family);
+        let address = self.address.filter(|address| !address.is_unspecified());
+        (!is_other).then_some(Self { address, ..self })
+    }
+
     fn chain(self) -> String {
         let address = self
             .address
-            .map_or_else(|| "node".to_owned(), |address| address.to_string());
+            // `nft` takes no colons in names.
+            .map_or_else(|| "node".to_owned(), |address| address.to_string().replace(':', "."));
         format!("{}-{address}-{}", self.protocol, self.port)
     }
 
     /// Whether a connection was begun to this port.
-    fn is_asked(self, flow: &Flow, node: Ipv4Addr) -> bool {
+    fn is_asked(self, flow: &Flow, node: IpAddr) -> bool {
         let (address, port) = flow.original.destination;
         let own = || address == node || address.is_loopback();
         port == self.port && self.address.map_or_else(own, |only| only == address)
@@ -92,24 +102,29 @@ impl HostPort {
 }
 
 /// What leads to the pods of a node, by their addresses, the oldest first.
-pub(super) type HostPorts = Vec<(Ipv4Addr, Vec<HostPort>)>;
+pub(super) type HostPorts = Vec<(IpAddr, Vec<HostPort>)>;
+
+/// Those of a family.
+fn of_family(all: &HostPorts, family: Family) -> impl Iterator<Item = &(IpAddr, Vec<HostPort>)> {
+    all.iter().filter(move |(pod, _)| Family::of(*pod) == family)
+}
 
 /// Where each port leads. The scheduler keeps pods apart that ask for the same; where one did not, the older one has it.
-fn targets(all: &HostPorts) -> BTreeMap<String, (HostPort, Ipv4Addr)> {
+fn targets(all: &HostPorts, family: Family) -> BTreeMap<String, (HostPort, IpAddr)> {
     let mut targets = BTreeMap::new();
-    for (pod, ports) in all {
-        for port in ports {
-            targets.entry(port.chain()).or_insert((*port, *pod));
+    for (pod, ports) in of_family(all, family) {
+        for port in ports.iter().filter_map(|port| port.of_family(family)) {
+            targets.entry(port.chain()).or_insert((port, *pod));
         }
     }
     targets
 }
 
-fn batch(all: &HostPorts) -> Batch {
-    let mut batch = Batch::new(TABLE);
+fn batch(all: &HostPorts, family: Family) -> Batch {
+    let mut batch = Batch::of(family, TABLE);
     batch.add_table();
     batch.delete_table();
-    if all.is_empty() {
+    if of_family(all, family).next().is_none() {
         return batch;
     }
     batch.add_table();
@@ -117,7 +132,7 @@ fn batch(all: &HostPorts) -> Batch {
     batch.add_set(&Set::verdict_map(OF_NODE, &NODE_FRONT.map(Field::kind)));
     batch.add_set(&Set::new(HAIRPINS, &[Type::Address; 2]));
     let (mut of_address, mut of_node) = (Vec::new(), Vec::new());
-    for (chain, (port, pod)) in targets(all) {
+    for (chain, (port, pod)) in targets(all, family) {
         batch.add_chain(&Chain::regular(&chain));
         let rule = Rule::new().is(Field::Protocol, port.protocol);
         batch.add_rule(&chain, &rule.dnat(pod, Some(port.to)));
@@ -129,14 +144,20 @@ fn batch(all: &HostPorts) -> Batch {
     }
     batch.add_elements(OF_ADDRESS, &of_address);
     batch.add_elements(OF_NODE, &of_node);
-    let hairpins = all.iter().flat_map(|(pod, _)| {
+    // No route leads from the loopback of IPv6 to anywhere else (RFC 4291, 2.5.3).
+    let loopback = (family == Family::Ipv4).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let hairpins = of_family(all, family).flat_map(|(pod, _)| {
         // A pod that comes back to itself, and processes of the node that called it by the loopback's address.
-        [*pod, Ipv4Addr::LOCALHOST].map(|source| Element::new(&[source.into(), (*pod).into()]))
+        let sources = [*pod].into_iter().chain(loopback);
+        sources.map(move |source| Element::new(&[source.into(), (*pod).into()]))
     });
     batch.add_elements(HAIRPINS, &hairpins.collect::<Vec<_>>());
 
-    let loopback = Rule::new().within(Field::DestinationAddress, [127, 0, 0, 0].into(), 8);
-    let services = Subnet::OF_SERVICES;
+    let loopback = match family {
+        Family::Ipv4 => Rule::new().within(Field::DestinationAddress, Ipv4Addr::new(127, 0, 0, 0), 8),
+        Family::Ipv6 => Rule::new().is(Field::DestinationAddress, Ipv6Addr::LOCALHOST),
+    };
+    let services = Subnet::of_services(family);
     let lead = [
         Rule::new().map(&FRONT, OF_ADDRESS),
         // The address of the DNS is one of the node's, too.
@@ -145,10 +166,14 @@ fn batch(all: &HostPorts) -> Batch {
             .is(Field::DestinationKind, OWN)
             .map(&NODE_FRONT, OF_NODE),
     ];
-    // Nobody outside may call the loopback.
+    // Nobody outside may call the loopback; and that of IPv6 nobody at all, for the pod could not answer.
+    let calls_itself = match family {
+        Family::Ipv4 => Vec::new(),
+        Family::Ipv6 => vec![loopback.clone().back()],
+    };
     let entries = [
         ("prerouting", Hook::Prerouting, vec![loopback.back()]),
-        ("output", Hook::Output, Vec::new()),
+        ("output", Hook::Output, calls_itself),
     ];
     for (name, hook, mut rules) in entries {
         batch.add_chain(&Chain::nat(name, hook, DNAT));
@@ -162,21 +187,16 @@ fn batch(all: &HostPorts) -> Batch {
 }
 
 /// Makes the kernel forget who answered datagrams to these ports, if it is another now: it would go on answering.
-fn forget(
-    socket: &mut Netfilter,
-    node: Ipv4Addr,
-    changed: &[HostPort],
-    all: &HostPorts,
-) -> Result<(), netfilter::Error> {
+fn forget(socket: &mut Netfilter, node: IpAddr, changed: &[HostPort], all: &HostPorts) -> Result<(), netfilter::Error> {
     let changed: Vec<HostPort> = changed
         .iter()
-        .copied()
+        .filter_map(|port| port.of_family(socket.family()))
         .filter(|port| port.protocol == Protocol::Udp)
         .collect();
     if changed.is_empty() {
         return Ok(());
     }
-    let targets = targets(all);
+    let targets = targets(all, socket.family());
     let mut flows = socket.flows(Protocol::Udp)?;
     flows.retain(|flow| {
         let mut asked = changed.iter().filter(|port| port.is_asked(flow, node));
@@ -198,10 +218,11 @@ impl NodeNetwork {
         let local = format!("ipv4/conf/{}/route_localnet", towards(pod, self.underlay.mode));
         parameters(&self.room, vec![(local, "1")]).await?;
         let mut all = self.host_ports.lock().await;
-        all.push((pod.address, ports.clone()));
-        let written = self.write_host_ports(&all, ports).await;
+        let own = self.addresses(pod.address);
+        all.extend(own.iter().map(|address| (*address, ports.clone())));
+        let written = self.write_host_ports(&all, &ports).await;
         if written.is_err() {
-            all.pop();
+            all.retain(|(address, _)| !own.contains(address));
         }
         written
     }
@@ -209,25 +230,29 @@ impl NodeNetwork {
     /// Takes back all ports that lead to a pod.
     pub(crate) async fn unpublish(&self, pod: &PodNetwork) -> Result<(), NetworkError> {
         let mut all = self.host_ports.lock().await;
-        let (gone, left): (HostPorts, HostPorts) = all.drain(..).partition(|(address, _)| *address == pod.address);
+        let own = self.addresses(pod.address);
+        let (gone, left): (HostPorts, HostPorts) = all.drain(..).partition(|(address, _)| own.contains(address));
         *all = left;
         if gone.is_empty() {
             return Ok(());
         }
-        let ports = gone.into_iter().flat_map(|(_, ports)| ports).collect();
-        self.write_host_ports(&all, ports).await
+        let ports: Vec<HostPort> = gone.into_iter().flat_map(|(_, ports)| ports).collect();
+        self.write_host_ports(&all, &ports).await
     }
 
-    async fn write_host_ports(&self, all: &HostPorts, changed: Vec<HostPort>) -> Result<(), NetworkError> {
-        let mut socket = self.netfilter().await?;
-        let (all, node) = (all.clone(), self.address());
-        // The kernel takes its time to be rid of a chain, which no thread that others need should wait for.
-        let written = tokio::task::spawn_blocking(move || {
-            socket.commit(&batch(&all))?;
-            forget(&mut socket, node, &changed, &all)
-        });
-        let written = written.await.map_err(std::io::Error::other);
-        Ok(written.map_err(namespace("write the host ports"))??)
+    async fn write_host_ports(&self, all: &HostPorts, changed: &[HostPort]) -> Result<(), NetworkError> {
+        for family in self.families().all() {
+            let mut socket = self.netfilter(*family).await?;
+            let (all, changed, node) = (all.clone(), changed.to_vec(), self.address_of(*family));
+            // The kernel takes its time to be rid of a chain, which no thread that others need should wait for.
+            let written = tokio::task::spawn_blocking(move || {
+                socket.commit(&batch(&all, socket.family()))?;
+                forget(&mut socket, node, &changed, &all)
+            });
+            let written = written.await.map_err(std::io::Error::other);
+            written.map_err(namespace("write the host ports"))??;
+        }
+        Ok(())
     }
 }
 
@@ -268,18 +293,18 @@ mod tests {
                 {"restartPolicy": "Always", "ports": [{"containerPort": 2, "hostPort": 2, "hostIP": "0.0.0.0"}]},
             ],
         }});
-        let names = |faults: &Faults| {
-            HostPort::of(&pod, faults)
-                .into_iter()
-                .map(HostPort::chain)
-                .collect::<Vec<_>>()
+        let names = |faults: &Faults, family| {
+            let address = crate::address::node_of(family, 1);
+            let all = vec![(address, HostPort::of(&pod, faults))];
+            targets(&all, family).into_keys().collect::<Vec<_>>()
         };
-        assert_eq!(names(&faults(&[])), ["tcp-node-8080", "udp-127.0.0.1-53", "tcp-node-2"]);
-        assert_eq!(
-            names(&faults(&["host-ip-ignored"])),
-            ["tcp-node-8080", "udp-node-53", "tcp-node-2"]
-        );
-        assert!(names(&faults(&["host-port-ignored"])).is_empty());
+        let (none, ignored) = (faults(&[]), faults(&["host-ip-ignored"]));
+        let wanted = ["tcp-node-2", "tcp-node-8080", "udp-127.0.0.1-53"];
+        assert_eq!(names(&none, Family::Ipv4), wanted);
+        assert_eq!(names(&none, Family::Ipv6), ["tcp-node-7", "tcp-node-8080"]);
+        let wanted = ["tcp-node-2", "tcp-node-7", "tcp-node-8080", "udp-node-53"];
+        assert_eq!(names(&ignored, Family::Ipv4), wanted);
+        assert!(names(&faults(&["host-port-ignored"]), Family::Ipv4).is_empty());
     }
 
     /// Whoever may ask: a pod of the node, one of another, the node, what is outside, and the pod itself.
@@ -288,6 +313,7 @@ mod tests {
         let bridged = NetworkMode {
             pods: PodMode::Bridge,
             routes: RouteMode::Vxlan,
+            ..NetworkMode::default()
         };
         for (mode, seems) in [
             (NetworkMode::default(), Ipv4Addr::new(172, 30, 0, 1)),
@@ -356,7 +382,12 @@ mod tests {
             std::io::ErrorKind::ConnectionRefused
         );
         assert!(
-            node.netfilter().await.unwrap().table(TABLE).unwrap().is_none(),
+            node.netfilter(Family::Ipv4)
+                .await
+                .unwrap()
+                .table(TABLE)
+                .unwrap()
+                .is_none(),
             "nothing is left"
         );
     }

@@ -3,16 +3,16 @@
 //! Packets are dropped by rules in a table of their own, so that those of the proxy are as they are without.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use netfilter::{Batch, Chain, Field, Hook, Rule, Value, Verdict};
+use netfilter::{Batch, Chain, Family, Field, Hook, Rule, Value, Verdict};
 use rtnetlink::Handle;
 use rtnetlink::packet_route::tc::TcHandle;
 
 use super::bandwidth::shape;
 use super::relay::Relay;
-use super::{FIRST, NetworkError, NodeNetwork, link, port, ranges};
+use super::{FIRST, NetworkError, NodeNetwork, link, port};
 use crate::address::{self, Subnet};
 
 const TABLE: &str = "plimsoll-impair";
@@ -31,7 +31,7 @@ pub(super) struct Impairments {
     /// Of a hundred packets from and to the wire, or from and to one node, so many are lost.
     loss: BTreeMap<Option<u16>, u8>,
     /// Pods from and to which nothing gets through.
-    muted: BTreeSet<Ipv4Addr>,
+    muted: BTreeSet<IpAddr>,
     /// Its rate is bounded.
     slow: bool,
     relay: Option<Relay>,
@@ -42,9 +42,9 @@ impl Impairments {
         !(self.apart.is_empty() && self.loss.is_empty() && self.muted.is_empty())
     }
 
-    /// Makes the table what it is to be.
-    fn batch(&self) -> Batch {
-        let mut batch = Batch::new(TABLE);
+    /// Makes the table of a family what it is to be.
+    fn batch(&self, family: Family) -> Batch {
+        let mut batch = Batch::of(family, TABLE);
         batch.add_table();
         batch.delete_table();
         if !self.drops() {
@@ -57,10 +57,10 @@ impl Impairments {
             (IN, Field::SourceAddress, Field::InputInterface),
             (OUT, Field::DestinationAddress, Field::OutputInterface),
         ] {
-            for pod in &self.muted {
+            for pod in self.muted.iter().filter(|pod| Family::of(**pod) == family) {
                 batch.add_rule(chain, &Rule::new().is(side, *pod).count().drop());
             }
-            for subnet in self.apart.iter().flat_map(|number| of_node(*number)) {
+            for subnet in self.apart.iter().flat_map(|number| of_node(family, *number)) {
                 let rule = Rule::new().within(side, subnet.base, subnet.prefix);
                 batch.add_rule(chain, &rule.count().drop());
             }
@@ -68,9 +68,9 @@ impl Impairments {
                 let wire = Rule::new().is(interface, FIRST);
                 let rules: Vec<Rule> = match with {
                     None => vec![wire],
-                    Some(number) => of_node(*number)
+                    Some(number) => of_node(family, *number)
                         .map(|subnet| wire.clone().within(side, subnet.base, subnet.prefix))
-                        .to_vec(),
+                        .collect(),
                 };
                 for rule in rules {
                     let lost = (0..u32::from(*percent)).map(|chance| (Value::Number(chance), Verdict::Drop));
@@ -82,17 +82,23 @@ impl Impairments {
     }
 }
 
-/// Every address that packets of a node may have.
-fn of_node(number: u16) -> [Subnet; 3] {
-    let [pods, more] = ranges(number);
-    [pods, more, Subnet::host(address::node(number))]
+/// Every address of a family that packets of a node may have.
+fn of_node(family: Family, number: u16) -> impl Iterator<Item = Subnet> {
+    let own = Subnet::host(address::node_of(family, number));
+    Subnet::of_pods(family, number).into_iter().chain([own])
 }
 
 impl NodeNetwork {
     async fn impair(&self, change: impl FnOnce(&mut Impairments) + Send) -> Result<(), NetworkError> {
         let mut all = self.impairments.lock().await;
         change(&mut all);
-        self.netfilter().await?.commit(&all.batch())?;
+        self.write(&all).await
+    }
+
+    async fn write(&self, all: &Impairments) -> Result<(), NetworkError> {
+        for family in self.families().all() {
+            self.netfilter(*family).await?.commit(&all.batch(*family))?;
+        }
         Ok(())
     }
 
@@ -120,15 +126,13 @@ impl NodeNetwork {
         .await
     }
 
-    /// Nothing gets to a pod or from it.
+    /// Nothing gets to a pod or from it, by whichever of its addresses.
     ///
     /// # Errors
     /// What the packet filter refuses.
     pub(crate) async fn mute(&self, pod: Ipv4Addr) -> Result<(), NetworkError> {
-        self.impair(|all| {
-            all.muted.insert(pod);
-        })
-        .await
+        let pod = self.addresses(pod);
+        self.impair(|all| all.muted.extend(pod)).await
     }
 
     /// Takes that back.
@@ -136,19 +140,26 @@ impl NodeNetwork {
     /// # Errors
     /// What the packet filter refuses.
     pub(crate) async fn unmute(&self, pod: Ipv4Addr) -> Result<(), NetworkError> {
-        if self.impairments.lock().await.muted.contains(&pod) {
-            self.impair(|all| {
-                all.muted.remove(&pod);
-            })
-            .await?;
+        let pod = self.addresses(pod);
+        if self
+            .impairments
+            .lock()
+            .await
+            .muted
+            .iter()
+            .any(|muted| pod.contains(muted))
+        {
+            self.impair(|all| all.muted.retain(|muted| !pod.contains(muted)))
+                .await?;
         }
         Ok(())
     }
 
     /// What is done on purpose to packets from or to an address, if anything is.
-    pub(crate) async fn impaired(&self, address: Ipv4Addr) -> Option<String> {
+    pub(crate) async fn impaired(&self, address: IpAddr) -> Option<String> {
         let all = self.impairments.lock().await;
-        let owns = |number: u16| of_node(number).iter().any(|subnet| subnet.has(address));
+        let family = Family::of(address);
+        let owns = |number: u16| of_node(family, number).any(|subnet| subnet.has(address));
         if !owns(self.number) && *self.cut.lock().await {
             return Some("its interface is down".into());
         }
@@ -156,7 +167,7 @@ impl NodeNetwork {
             return Some(format!("{address} is muted"));
         }
         if let Some(number) = all.apart.iter().find(|number| owns(**number)) {
-            return Some(format!("it is separated from {}", address::node(*number)));
+            return Some(format!("it is separated from {}", address::node_of(family, *number)));
         }
         let lossy = |with: Option<u16>| with.is_none_or(owns) && !owns(self.number);
         let (_, percent) = all.loss.iter().find(|(with, _)| lossy(**with))?;
@@ -169,12 +180,14 @@ impl NodeNetwork {
     /// What the packet filter refuses.
     pub(crate) async fn flush(&self) -> Result<(), NetworkError> {
         let all = self.impairments.lock().await;
-        let mut batch = Batch::new(TABLE);
-        batch.delete_every_table();
-        let mut socket = self.netfilter().await?;
-        socket.commit(&batch)?;
-        if all.drops() {
-            socket.commit(&all.batch())?;
+        for family in self.families().all() {
+            let mut batch = Batch::of(*family, TABLE);
+            batch.delete_every_table();
+            let mut socket = self.netfilter(*family).await?;
+            socket.commit(&batch)?;
+            if all.drops() {
+                socket.commit(&all.batch(*family))?;
+            }
         }
         Ok(())
     }
@@ -230,7 +243,7 @@ impl NodeNetwork {
         }
         if all.drops() {
             *all = Impairments::default();
-            self.netfilter().await?.commit(&all.batch())?;
+            self.write(&all).await?;
         }
         Ok(())
     }

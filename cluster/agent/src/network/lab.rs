@@ -1,13 +1,14 @@
 //! What tests of the network share: pods without containers, servers in them, and who reaches whom.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use netfilter::Family;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{NodeNetwork, PodNetwork, connect, socket_in};
+use super::{NodeNetwork, PodNetwork, connect, socket_of};
 use crate::namespace::{IPC, NET, Room, Shared, UTS};
 
 /// The next datagram. A signal, or what the kernel takes for one, ends a wait that has a timeout (`signal(7)`).
@@ -56,9 +57,17 @@ impl Pod {
         Self { network, room, links }
     }
 
+    /// Each address that it has.
+    fn any(&self) -> IpAddr {
+        match self.network.second {
+            Some(_) => Ipv6Addr::UNSPECIFIED.into(),
+            None => Ipv4Addr::UNSPECIFIED.into(),
+        }
+    }
+
     /// Answers every connection with these words.
     pub(crate) async fn tell(&self, words: &'static str, port: u16) {
-        let listener = listen(&self.room, Ipv4Addr::UNSPECIFIED, port).await;
+        let listener = listen(&self.room, self.any(), port).await;
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let _gone = stream.write_all(words.as_bytes()).await.is_err();
@@ -68,16 +77,18 @@ impl Pod {
 
     /// Answers every connection with the address that it comes from.
     pub(crate) async fn tell_peers(&self, port: u16) {
-        let listener = listen(&self.room, Ipv4Addr::UNSPECIFIED, port).await;
+        let listener = listen(&self.room, self.any(), port).await;
         tokio::spawn(async move {
             while let Ok((mut stream, peer)) = listener.accept().await {
-                let _gone = stream.write_all(peer.ip().to_string().as_bytes()).await.is_err();
+                let peer = peer.ip().to_canonical().to_string();
+                let _gone = stream.write_all(peer.as_bytes()).await.is_err();
             }
         });
     }
 }
 
-pub(crate) async fn listen(room: &Room, address: Ipv4Addr, port: u16) -> TcpListener {
+pub(crate) async fn listen(room: &Room, address: impl Into<IpAddr>, port: u16) -> TcpListener {
+    let address = address.into();
     let listener = room.run(move || std::net::TcpListener::bind((address, port)));
     let listener = listener.await.unwrap().unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -85,7 +96,8 @@ pub(crate) async fn listen(room: &Room, address: Ipv4Addr, port: u16) -> TcpList
 }
 
 /// What a pod that serves answers to one that dials; `None` if it cannot be reached.
-pub(crate) async fn dial(from: &Room, to: &Room, address: Ipv4Addr) -> Option<String> {
+pub(crate) async fn dial(from: &Room, to: &Room, address: impl Into<IpAddr>) -> Option<String> {
+    let address = address.into();
     let listener = listen(to, address, 8080).await;
     let serve = tokio::spawn(async move {
         let (mut stream, peer) = listener.accept().await.unwrap();
@@ -99,7 +111,8 @@ pub(crate) async fn dial(from: &Room, to: &Room, address: Ipv4Addr) -> Option<St
 }
 
 /// The same for up to ten seconds: the kernel may take a second to notice that a wire is whole.
-pub(crate) async fn reach(from: &Room, to: &Room, address: Ipv4Addr) -> Option<String> {
+pub(crate) async fn reach(from: &Room, to: &Room, address: impl Into<IpAddr>) -> Option<String> {
+    let address = address.into();
     let end = Instant::now() + Duration::from_secs(10);
     let mut answer = None;
     while answer.is_none() && Instant::now() < end {
@@ -109,17 +122,19 @@ pub(crate) async fn reach(from: &Room, to: &Room, address: Ipv4Addr) -> Option<S
 }
 
 /// All that a server says.
-pub(crate) async fn ask(from: &Room, address: Ipv4Addr, port: u16) -> Option<String> {
-    asked(from, address, port, Duration::from_secs(2)).await.ok()
+pub(crate) async fn ask(from: &Room, address: impl Into<IpAddr>, port: u16) -> Option<String> {
+    asked(from, address.into(), port, Duration::from_secs(2)).await.ok()
 }
 
 /// Why there is no answer.
-pub(crate) async fn failure(from: &Room, address: Ipv4Addr, port: u16) -> ErrorKind {
-    asked(from, address, port, Duration::from_secs(2)).await.unwrap_err()
+pub(crate) async fn failure(from: &Room, address: impl Into<IpAddr>, port: u16) -> ErrorKind {
+    asked(from, address.into(), port, Duration::from_secs(2))
+        .await
+        .unwrap_err()
 }
 
-async fn asked(from: &Room, address: Ipv4Addr, port: u16, wait: Duration) -> Result<String, ErrorKind> {
-    let socket = socket_in(from).await.unwrap();
+async fn asked(from: &Room, address: IpAddr, port: u16, wait: Duration) -> Result<String, ErrorKind> {
+    let socket = socket_of(from, Family::of(address)).await.unwrap();
     let asked = async {
         let mut answer = String::new();
         let mut stream = socket.connect((address, port).into()).await?;

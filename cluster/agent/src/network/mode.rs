@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::families::Families;
 use super::segments::Segments;
 use crate::address::WIRE_MTU;
 
@@ -16,6 +17,9 @@ pub struct NetworkMode {
     pub pods: PodMode,
     /// Nodes with pods of other nodes.
     pub routes: RouteMode,
+    /// Which addresses they have.
+    #[serde(skip_serializing_if = "Families::is_usual")]
+    pub families: Families,
 }
 
 /// How pods are connected with their node.
@@ -67,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_said_is_plain_routes() {
+    fn what_is_not_said_is_plain_routes_and_ipv4() {
         let read = |text| serde_json::from_value::<NetworkMode>(text);
         assert_eq!(read(json!({})).unwrap(), NetworkMode::default());
         let mode = read(json!({"pods": "bridge", "routes": "vxlan"})).unwrap();
@@ -79,6 +83,9 @@ mod tests {
             serde_json::to_value(NetworkMode::default()).unwrap(),
             json!({"pods": "ptp", "routes": "host-gw"})
         );
+        let dual = read(json!({"families": ["IPv4", "IPv6"]})).unwrap();
+        assert!(dual.families.is_dual() && !NetworkMode::default().families.is_dual());
         assert!(read(json!({"pods": "macvlan"})).is_err());
+        assert!(read(json!({"families": ["IPv6"]})).is_err());
     }
 }

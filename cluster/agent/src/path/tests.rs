@@ -1,10 +1,10 @@
 //! Each hop is broken for real, on two nodes with four pods, and the walk must name it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use netfilter::Batch;
+use netfilter::{Batch, Family};
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::neighbour::NeighbourState;
 use rtnetlink::packet_route::route::{RouteMessage, RouteScope};
@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use super::{Ground, Hop, PodAt, Stage, Transport, Tried, walk};
 use crate::config::NodeConfig;
 use crate::network::lab::{Pod, is_root};
-use crate::network::{NetworkMode, NodeNetwork, Underlay};
+use crate::network::{Families, NetworkMode, NodeNetwork, Underlay};
 
-const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 9);
+const SERVICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 9));
+const SERVICE_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, 9));
 const PORT: u16 = 8080;
 /// For a connection.
 const PATIENCE: Timespec = Timespec {
@@ -29,6 +30,7 @@ const PATIENCE: Timespec = Timespec {
 
 /// Pods `client` and `near` on node `one`, `far` and `other` on node `two`. All but the client serve.
 struct Lab {
+    family: Family,
     nodes: [NodeNetwork; 2],
     pods: Vec<(&'static str, usize, Pod)>,
     /// Pods behind the Service, by its slice.
@@ -39,10 +41,22 @@ struct Lab {
 
 impl Lab {
     async fn new(backends: &[&'static str]) -> Option<Self> {
+        Self::of(Family::Ipv4, backends).await
+    }
+
+    /// Everything by addresses of that family.
+    async fn of(family: Family, backends: &[&'static str]) -> Option<Self> {
         if !is_root() {
             return None;
         }
-        let underlay = Arc::new(Underlay::create(NetworkMode::default()).await.unwrap());
+        let mode = NetworkMode {
+            families: match family {
+                Family::Ipv4 => Families::Ipv4,
+                Family::Ipv6 => Families::Dual,
+            },
+            ..NetworkMode::default()
+        };
+        let underlay = Arc::new(Underlay::create(mode).await.unwrap());
         let nodes = [
             NodeNetwork::create(&underlay).await.unwrap(),
             NodeNetwork::create(&underlay).await.unwrap(),
@@ -59,15 +73,17 @@ impl Lab {
             name: "one".into(),
             ..NodeConfig::default()
         };
-        let proxied = nodes[0].proxied(&config, &BTreeSet::new());
+        let proxied = nodes[0].proxied(family, &config, &BTreeSet::new());
         let of_policies = policy::Config {
             node: "two".into(),
+            family,
             name_server: None,
             faults: BTreeSet::new(),
         };
         let mut lab = Self {
-            proxy: proxy::Tables::new(proxied, nodes[0].netfilter().await.unwrap()),
-            policies: policy::Tables::new(&of_policies, nodes[1].netfilter().await.unwrap()),
+            proxy: proxy::Tables::new(proxied, nodes[0].netfilter(family).await.unwrap()),
+            policies: policy::Tables::new(&of_policies, nodes[1].netfilter(family).await.unwrap()),
+            family,
             nodes,
             pods,
             backends: backends.to_vec(),
@@ -75,7 +91,7 @@ impl Lab {
         lab.serve(backends);
         // The wire may take a second until it carries anything.
         for name in ["far", "near"] {
-            let address = SocketAddrV4::new(lab.pod(name).network.address, PORT);
+            let address = lab.at(name);
             while lab.dial(address).await.0.is_err() {}
         }
         Some(lab)
@@ -86,21 +102,28 @@ impl Lab {
         &pod.unwrap().2
     }
 
-    fn at(&self, name: &str) -> SocketAddrV4 {
-        SocketAddrV4::new(self.pod(name).network.address, PORT)
+    fn at(&self, name: &str) -> SocketAddr {
+        SocketAddr::new(self.address(self.pod(name)), PORT)
+    }
+
+    fn address(&self, pod: &Pod) -> IpAddr {
+        match self.family {
+            Family::Ipv4 => pod.network.address.into(),
+            Family::Ipv6 => pod.network.second.unwrap().into(),
+        }
     }
 
     fn service() -> Value {
         json!({"metadata": {"name": "web", "namespace": "x"}, "spec": {
-            "clusterIP": SERVICE.to_string(), "ports": [{"port": 80}],
+            "clusterIPs": [SERVICE.to_string(), SERVICE_6.to_string()], "ports": [{"port": 80}],
         }})
     }
 
     fn slice(&self, backends: &[&str]) -> Value {
-        let endpoint = |name: &&str| json!({"addresses": [self.pod(name).network.address.to_string()]});
+        let endpoint = |name: &&str| json!({"addresses": [self.at(name).ip().to_string()]});
         json!({
             "metadata": {"name": "web", "namespace": "x", "labels": {"kubernetes.io/service-name": "web"}},
-            "addressType": "IPv4", "ports": [{"port": PORT}],
+            "addressType": self.family.to_string(), "ports": [{"port": PORT}],
             "endpoints": backends.iter().map(endpoint).collect::<Vec<_>>(),
         })
     }
@@ -120,7 +143,7 @@ impl Lab {
             let object = json!({
                 "metadata": {"name": name, "namespace": "x", "uid": name, "labels": {"app": name}},
                 "spec": {"nodeName": node},
-                "status": {"phase": "Running", "podIP": pod.network.address.to_string()},
+                "status": {"phase": "Running", "podIP": self.address(pod).to_string()},
             });
             self.policies.put_pod(&object.into());
         }
@@ -132,10 +155,15 @@ impl Lab {
     }
 
     /// Dials from the client: whether it came through, and from which end.
-    async fn dial(&self, to: SocketAddrV4) -> (Result<(), Errno>, Option<SocketAddrV4>) {
+    async fn dial(&self, to: SocketAddr) -> (Result<(), Errno>, Option<SocketAddr>) {
         let dialled = self.pod("client").room.run(move || {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
+            let family = if to.is_ipv4() {
+                AddressFamily::INET
+            } else {
+                AddressFamily::INET6
+            };
+            let socket = socket_with(family, SocketType::STREAM, flags, None).unwrap();
             let result = match connect(&socket, &to) {
                 Err(Errno::INPROGRESS) => {
                     let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
@@ -147,13 +175,13 @@ impl Lab {
                 other => other,
             };
             let own = getsockname(&socket).unwrap();
-            (result, SocketAddrV4::try_from(own).ok())
+            (result, SocketAddr::try_from(own).ok())
         });
         dialled.await.unwrap()
     }
 
     /// Dials, which must fail, and follows the path of that.
-    async fn lost(&self, to: SocketAddrV4) -> Hop {
+    async fn lost(&self, to: SocketAddr) -> Hop {
         let (result, source) = self.dial(to).await;
         assert!(result.is_err(), "{to} was reached");
         let mut hops = self.follow(to, source).await;
@@ -163,10 +191,10 @@ impl Lab {
         last
     }
 
-    async fn follow(&self, to: SocketAddrV4, source: Option<SocketAddrV4>) -> Vec<Hop> {
+    async fn follow(&self, to: SocketAddr, source: Option<SocketAddr>) -> Vec<Hop> {
         let pods = self.pods.iter().map(|(name, node, pod)| PodAt {
             name: format!("x/{name}"),
-            address: pod.network.address,
+            address: self.address(pod),
             node: *node,
             net: Some(pod.room.net().clone()),
         });
@@ -187,11 +215,18 @@ impl Lab {
     }
 }
 
-const TO_SERVICE: SocketAddrV4 = SocketAddrV4::new(SERVICE, 80);
+const TO_SERVICE: SocketAddr = SocketAddr::new(SERVICE, 80);
 
 fn is(hop: &Hop, stage: Stage, at: &str, words: &str) {
     assert_eq!((hop.stage, hop.at.as_str()), (stage, at), "{}", hop.told);
     assert!(hop.told.contains(words), "{}", hop.told);
+}
+
+fn v4(of: SocketAddr) -> Ipv4Addr {
+    match of.ip() {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(address) => panic!("{address}"),
+    }
 }
 
 fn default_route() -> RouteMessage {
@@ -253,14 +288,14 @@ async fn what_is_wrong_with_the_rules_of_a_service_is_named() {
     let Some(mut lab) = Lab::new(&["far"]).await else {
         return;
     };
-    let other_port = SocketAddrV4::new(SERVICE, 81);
+    let other_port = SocketAddr::new(SERVICE, 81);
     is(
         &lab.lost(other_port).await,
         Stage::ServiceMap,
         "node one",
         "it has 80/tcp",
     );
-    let nobodys = SocketAddrV4::new(Ipv4Addr::new(10, 96, 0, 77), 80);
+    let nobodys = SocketAddr::from((Ipv4Addr::new(10, 96, 0, 77), 80));
     is(
         &lab.lost(nobodys).await,
         Stage::ServiceMap,
@@ -305,7 +340,7 @@ async fn what_is_wrong_with_the_rules_of_a_service_is_named() {
     batch.flush_chain(chain);
     let stray = named.clone().dnat(Ipv4Addr::new(10, 244, 2, 99), Some(PORT));
     batch.add_rule(chain, &stray);
-    let mut socket = lab.nodes[0].netfilter().await.unwrap();
+    let mut socket = lab.nodes[0].netfilter(Family::Ipv4).await.unwrap();
     socket.commit(&batch).unwrap();
     is(
         &lab.lost(TO_SERVICE).await,
@@ -375,7 +410,7 @@ async fn a_route_that_is_gone_is_named_on_its_node() {
     // To a pod of its own: what is left leads to the wire, and back.
     let near = lab.at("near");
     let to_pod = RouteMessageBuilder::<Ipv4Addr>::new()
-        .destination_prefix(*near.ip(), 32)
+        .destination_prefix(v4(near), 32)
         .scope(RouteScope::Link)
         .build();
     one.route().del(to_pod).execute().await.unwrap();
@@ -393,7 +428,7 @@ async fn a_route_that_leads_elsewhere_is_named_on_its_node() {
     let far = lab.at("far");
     let (_, two) = lab.nodes[1].inside();
     let to_pod = RouteMessageBuilder::<Ipv4Addr>::new()
-        .destination_prefix(*far.ip(), 32)
+        .destination_prefix(v4(far), 32)
         .scope(RouteScope::Link)
         .build();
     two.route().del(to_pod).execute().await.unwrap();
@@ -427,7 +462,7 @@ async fn a_node_that_does_not_answer_for_itself_is_a_missing_neighbour() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_on_which_nobody_listens_and_an_answer_without_a_way_are_named() {
     let Some(lab) = Lab::new(&["far"]).await else { return };
-    let closed = SocketAddrV4::new(*lab.at("far").ip(), 9999);
+    let closed = SocketAddr::new(lab.at("far").ip(), 9999);
     is(
         &lab.lost(closed).await,
         Stage::Listening,
@@ -448,7 +483,7 @@ async fn a_port_on_which_nobody_listens_and_an_answer_without_a_way_are_named() 
 async fn what_is_done_on_purpose_is_told_as_such() {
     let Some(lab) = Lab::new(&["far"]).await else { return };
     let [one, two] = &lab.nodes;
-    two.mute(*lab.at("far").ip()).await.unwrap();
+    two.mute(v4(lab.at("far"))).await.unwrap();
     is(
         &lab.lost(lab.at("far")).await,
         Stage::Impairment,
@@ -471,4 +506,45 @@ async fn what_is_done_on_purpose_is_told_as_such() {
         "node two",
         "its interface is down",
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_path_of_ipv6_is_followed_as_one_of_ipv4() {
+    let Some(mut lab) = Lab::of(Family::Ipv6, &["far"]).await else {
+        return;
+    };
+    let to_service = SocketAddr::new(SERVICE_6, 80);
+    let (result, source) = lab.dial(to_service).await;
+    result.unwrap();
+    let hops = lab.follow(to_service, source).await;
+    assert!(hops.iter().all(|hop| !hop.lost), "{hops:#?}");
+    let told: Vec<(Stage, &str)> = hops.iter().map(|hop| (hop.stage, hop.at.as_str())).collect();
+    assert_eq!(told[1], (Stage::ServiceMap, "node one"), "{hops:#?}");
+    assert_eq!(told.last().unwrap(), &(Stage::WayBack, "pod x/far"), "{hops:#?}");
+
+    let other_port = SocketAddr::new(SERVICE_6, 81);
+    is(
+        &lab.lost(other_port).await,
+        Stage::ServiceMap,
+        "node one",
+        "has no port 81/tcp",
+    );
+    let closed = SocketAddr::new(lab.at("far").ip(), 9999);
+    is(
+        &lab.lost(closed).await,
+        Stage::Listening,
+        "pod x/far",
+        "there is *:8080",
+    );
+    lab.isolate(&json!({"podSelector": {"matchLabels": {"app": "far"}}, "policyTypes": ["Ingress"]}));
+    let hop = lab.lost(to_service).await;
+    is(&hop, Stage::Policy, "node two", "is allowed by none of x/deny");
+    let (_, one) = lab.nodes[0].inside();
+    let to_pods = RouteMessageBuilder::<Ipv6Addr>::new();
+    let to_pods = to_pods.destination_prefix(Ipv6Addr::new(0xfd00, 0x10, 0x244, 2, 0, 0, 0, 0), 64);
+    one.route().del(to_pods.build()).execute().await.unwrap();
+    let everything = RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(Ipv6Addr::UNSPECIFIED, 0);
+    one.route().del(everything.build()).execute().await.unwrap();
+    let hop = lab.lost(lab.at("far")).await;
+    is(&hop, Stage::Route, "node one", "no route leads to fd00:10:244:2::2");
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
-use netfilter::{Flow, Netfilter, Protocol};
+use netfilter::{Family, Flow, Netfilter, Protocol};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
@@ -29,7 +29,7 @@ pub(super) struct View {
 pub(super) struct Route {
     /// To the machine itself.
     pub(super) local: bool,
-    pub(super) gateway: Option<Ipv4Addr>,
+    pub(super) gateway: Option<IpAddr>,
     index: u32,
     /// Name of the interface.
     pub(super) interface: String,
@@ -75,10 +75,15 @@ impl View {
     }
 
     /// Where a packet to this address goes; the words of the kernel if nowhere.
-    pub(super) async fn route(&self, to: Ipv4Addr) -> Result<Route, String> {
-        let question = RouteMessageBuilder::<Ipv4Addr>::new()
-            .destination_prefix(to, 32)
-            .build();
+    pub(super) async fn route(&self, to: IpAddr) -> Result<Route, String> {
+        let question = match to {
+            IpAddr::V4(to) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(to, 32)
+                .build(),
+            IpAddr::V6(to) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(to, 128)
+                .build(),
+        };
         let mut answers = self.links.route().get(question).execute();
         let found = match answers.try_next().await {
             Ok(Some(found)) => found,
@@ -91,7 +96,8 @@ impl View {
         let (mut gateway, mut index) = (None, 0);
         for attribute in &found.attributes {
             match attribute {
-                RouteAttribute::Gateway(RouteAddress::Inet(address)) => gateway = Some(*address),
+                RouteAttribute::Gateway(RouteAddress::Inet(address)) => gateway = Some(IpAddr::V4(*address)),
+                RouteAttribute::Gateway(RouteAddress::Inet6(address)) => gateway = Some(IpAddr::V6(*address)),
                 RouteAttribute::Oif(number) => index = *number,
                 _ => {}
             }
@@ -115,13 +121,16 @@ impl View {
     }
 
     /// What is wrong with the way to the next one on a route, whose hardware address is needed.
-    pub(super) async fn neighbour(&self, route: &Route, to: Ipv4Addr) -> Result<Ipv4Addr, String> {
+    pub(super) async fn neighbour(&self, route: &Route, to: IpAddr) -> Result<IpAddr, String> {
         let next = route.gateway.unwrap_or(to);
-        let family = AddressFamily::Inet;
+        let (family, wanted) = match next {
+            IpAddr::V4(next) => (AddressFamily::Inet, NeighbourAddress::Inet(next)),
+            IpAddr::V6(next) => (AddressFamily::Inet6, NeighbourAddress::Inet6(next)),
+        };
         let all = self.links.neighbours().get().set_address_family(family).execute();
         let all: Vec<_> = all.try_collect().await.unwrap_or_default();
         let own = all.iter().find(|one| {
-            let is_next = |attribute: &NeighbourAttribute| matches!(attribute, NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) if *address == next);
+            let is_next = |attribute: &NeighbourAttribute| matches!(attribute, NeighbourAttribute::Destination(address) if *address == wanted);
             one.header.ifindex == route.index && one.attributes.iter().any(is_next)
         });
         match own.map(|one| one.header.state) {
@@ -151,27 +160,36 @@ impl View {
         self.room.run(read).await.ok().flatten()
     }
 
-    /// Ports on which somebody listens at this address or at all, as `ADDRESS:PORT`.
-    pub(super) async fn listening(&self, protocol: Protocol) -> BTreeSet<(String, u16)> {
+    /// Ports on which somebody listens who can be reached by a family, as address and port.
+    pub(super) async fn listening(&self, family: Family, protocol: Protocol) -> BTreeSet<(String, u16)> {
         let read = move || {
-            let (files, state) = match protocol {
-                Protocol::Tcp => (["tcp", "tcp6"], "0A"),
-                Protocol::Udp => (["udp", "udp6"], "07"),
+            let (name, state) = match protocol {
+                Protocol::Tcp => ("tcp", "0A"),
+                Protocol::Udp => ("udp", "07"),
             };
-            let tables = files.map(|file| read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default());
-            tables.iter().flat_map(|table| sockets(table, state)).collect()
+            // Sockets of IPv6 are reached by IPv4, too, unless told; those of IPv4 only so.
+            let suffixes: &[&str] = match family {
+                Family::Ipv4 => &["", "6"],
+                Family::Ipv6 => &["6"],
+            };
+            let table = |suffix| read_to_string(format!("/proc/thread-self/net/{name}{suffix}")).unwrap_or_default();
+            suffixes
+                .iter()
+                .flat_map(|suffix| sockets(&table(suffix), state))
+                .collect()
         };
         self.room.run(read).await.unwrap_or_default()
     }
 
-    /// Asks the packet filter.
+    /// Asks the packet filter of a family.
     pub(super) async fn netfilter<R: Send + 'static>(
         &self,
+        family: Family,
         ask: impl FnOnce(&mut Netfilter) -> Result<R, netfilter::Error> + Send + 'static,
     ) -> Result<R, String> {
         let asked = self
             .room
-            .run(|| Netfilter::open().and_then(|mut socket| ask(&mut socket)));
+            .run(move || Netfilter::open_for(family).and_then(|mut socket| ask(&mut socket)));
         match asked.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(error.to_string()),
@@ -180,8 +198,11 @@ impl View {
     }
 
     /// The connection that began so, if the kernel remembers it. A packet that is dropped is not remembered.
-    pub(super) async fn flow(&self, protocol: Protocol, began: impl Fn(&Flow) -> bool) -> Option<Flow> {
-        let all = self.netfilter(move |socket| socket.flows(protocol)).await.ok()?;
+    pub(super) async fn flow(&self, family: Family, protocol: Protocol, began: impl Fn(&Flow) -> bool) -> Option<Flow> {
+        let all = self
+            .netfilter(family, move |socket| socket.flows(protocol))
+            .await
+            .ok()?;
         all.into_iter().find(|flow| began(flow))
     }
 }
@@ -204,17 +225,27 @@ fn sockets(table: &str, state: &str) -> Vec<(String, u16)> {
     let line = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (address, port) = fields.get(1)?.split_once(':')?;
-        let is_any = address.bytes().all(|digit| digit == b'0');
-        let address = match (is_any, u32::from_str_radix(address, 16)) {
-            (true, _) => "*".to_owned(),
-            // `%08X` of what lies in memory in network byte order.
-            (false, Ok(number)) => IpAddr::from(number.to_ne_bytes()).to_string(),
-            (false, Err(_)) => address.to_owned(),
+        let address = match self::address(address)? {
+            any if any.is_unspecified() => "*".to_owned(),
+            other => other.to_canonical().to_string(),
         };
         let is_listening = *fields.get(3)? == state;
         is_listening.then_some((address, u16::from_str_radix(port, 16).ok()?))
     };
     table.lines().skip(1).filter_map(line).collect()
+}
+
+/// An address as tables of `/proc/net` have it: `%08X` of each four bytes as they lie in memory, in network byte order.
+fn address(digits: &str) -> Option<IpAddr> {
+    let words = digits.as_bytes().chunks(8).map(|word| {
+        let number = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
+        Some(number.to_ne_bytes())
+    });
+    let bytes = words.collect::<Option<Vec<_>>>()?.concat();
+    match <[u8; 4]>::try_from(bytes.as_slice()) {
+        Ok(four) => Some(four.into()),
+        Err(_) => <[u8; 16]>::try_from(bytes.as_slice()).ok().map(IpAddr::from),
+    }
 }
 
 #[cfg(test)]
@@ -238,5 +269,9 @@ mod tests {
             sockets(table, "0A"),
             [("127.0.0.1".to_owned(), 8080), ("*".to_owned(), 8081)]
         );
+        let table = "  sl  local_address remote_address st\n   0: 0000000000000000FFFF00000100007F:1F90 0 0A 0\n   1: 00000000000000000000000000000000:1F91 0 0A 0\n   2: 100000FD000044020000010002000000:1F92 0 0A 0\n";
+        let named = |(address, _): (String, u16)| address;
+        let addresses: Vec<String> = sockets(table, "0A").into_iter().map(named).collect();
+        assert_eq!(addresses, ["127.0.0.1", "*", "fd00:10:244:0:1::2"]);
     }
 }

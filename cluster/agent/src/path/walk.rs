@@ -1,8 +1,8 @@
 //! The walk itself: from who sends to who is to answer, and what stands at each hop.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
-use netfilter::{Flow, Protocol};
+use netfilter::{Family, Flow, Protocol};
 use policy::Direction;
 use proxy::{Leads, Meant};
 
@@ -47,15 +47,17 @@ enum Holder<'g> {
 
 /// A packet on its way.
 struct Packet {
+    family: Family,
     protocol: Protocol,
-    source: Option<SocketAddrV4>,
-    from: Option<Ipv4Addr>,
-    to: SocketAddrV4,
+    source: Option<SocketAddr>,
+    from: Option<IpAddr>,
+    to: SocketAddr,
 }
 
 /// A node that a packet passes.
 struct Passed<'g> {
     index: usize,
+    family: Family,
     network: &'g NodeNetwork,
     view: View,
     /// How the kernel remembers the connection there; what it drops it does not remember.
@@ -69,10 +71,12 @@ pub(crate) async fn walk(ground: &Ground<'_>, tried: &Tried) -> Vec<Hop> {
 }
 
 async fn walked(ground: &Ground<'_>, tried: &Tried, trail: &mut Trail) -> Result<(), Lost> {
+    let family = Family::of(tried.to.ip());
     let packet = Packet {
+        family,
         protocol: tried.protocol.into(),
         source: tried.source.filter(|source| !source.ip().is_unspecified()),
-        from: ground.address_of(&tried.from),
+        from: ground.address_of(&tried.from, family),
         to: tried.to,
     };
     let Some(first) = ground.sender(tried, trail, &packet).await? else {
@@ -87,25 +91,29 @@ async fn walked(ground: &Ground<'_>, tried: &Tried, trail: &mut Trail) -> Result
 
 impl<'g> Ground<'g> {
     /// Of `pod/NAMESPACE/NAME`, `node/NAME`, `outside`.
-    fn address_of(&self, who: &str) -> Option<Ipv4Addr> {
-        let node = |name: &str| Some(self.nodes.iter().find(|(own, _)| own == name)?.1.address());
+    fn address_of(&self, who: &str, family: Family) -> Option<IpAddr> {
+        let node = |name: &str| Some(self.nodes.iter().find(|(own, _)| own == name)?.1.address_of(family));
         match who.split_once('/') {
             Some(("pod", name)) => match self.pods.iter().find(|pod| pod.name == name) {
                 Some(pod) => Some(pod.address),
                 None => node(&self.nodes_of_pods.iter().find(|(pod, _)| pod == name)?.1),
             },
             Some(("node", name)) => node(name),
-            _ => Some(crate::address::WIRE),
+            _ => Some(crate::address::wire(family)),
         }
     }
 
-    fn holder(&self, address: Ipv4Addr) -> Option<Holder<'_>> {
+    fn holder(&self, address: IpAddr) -> Option<Holder<'_>> {
         if let Some(pod) = self.pods.iter().find(|pod| pod.address == address) {
             return Some(Holder::Pod(pod));
         }
-        let node = self.nodes.iter().position(|(_, node)| node.address() == address);
+        let family = Family::of(address);
+        let node = self
+            .nodes
+            .iter()
+            .position(|(_, node)| node.address_of(family) == address);
         node.map(Holder::Node)
-            .or_else(|| (address == crate::address::WIRE).then_some(Holder::Outside))
+            .or_else(|| (address == crate::address::wire(family)).then_some(Holder::Outside))
     }
 
     fn view(&self, node: usize) -> View {
@@ -122,7 +130,7 @@ impl<'g> Ground<'g> {
                 "it has no address, or is on no node that runs pods",
             );
         };
-        let to = *packet.to.ip();
+        let to = packet.to.ip();
         let view = match holder {
             Holder::Node(node) => return Ok(Some(node)),
             Holder::Outside => match self.nodes.first() {
@@ -151,23 +159,27 @@ impl<'g> Ground<'g> {
         let began = |flow: &Flow| {
             packet
                 .source
-                .is_some_and(|source| flow.original.source == (*source.ip(), source.port()))
-                && flow.original.destination == (*packet.to.ip(), packet.to.port())
+                .is_some_and(|source| flow.original.source == (source.ip(), source.port()))
+                && flow.original.destination == (packet.to.ip(), packet.to.port())
         };
-        let entered = self.pass(node, packet.protocol, began).await;
+        let entered = self.pass(node, packet, began).await;
         // What a Service's address stands for is not known yet.
-        let known = |address: &Ipv4Addr| Subnet::OF_CLUSTER.iter().any(|subnet| subnet.has(*address));
-        let touched = [packet.from, Some(*packet.to.ip())];
+        let known = |address: &IpAddr| {
+            let cluster = Subnet::of_cluster(packet.family);
+            cluster.iter().any(|subnet| subnet.has(*address))
+        };
+        let touched = [packet.from, Some(packet.to.ip())];
         unhindered(&entered, touched.into_iter().flatten().filter(known), trail).await?;
         Ok(entered)
     }
 
-    async fn pass(&self, node: usize, protocol: Protocol, began: impl Fn(&Flow) -> bool) -> Passed<'_> {
+    async fn pass(&self, node: usize, packet: &Packet, began: impl Fn(&Flow) -> bool) -> Passed<'_> {
         let view = self.view(node);
         Passed {
             index: node,
+            family: packet.family,
             network: self.nodes[node].1,
-            flow: view.flow(protocol, began).await,
+            flow: view.flow(packet.family, packet.protocol, began).await,
             view,
         }
     }
@@ -178,12 +190,16 @@ impl<'g> Ground<'g> {
         entered: &Passed<'_>,
         packet: &Packet,
         trail: &mut Trail,
-    ) -> Result<Vec<SocketAddrV4>, Lost> {
+    ) -> Result<Vec<SocketAddr>, Lost> {
         let at = &entered.view.name;
-        let nodes: Vec<Ipv4Addr> = self.nodes.iter().map(|(_, node)| node.address()).collect();
+        let nodes: Vec<IpAddr> = self
+            .nodes
+            .iter()
+            .map(|(_, node)| node.address_of(packet.family))
+            .collect();
         let meant = proxy::meant(&self.services, &self.slices, packet.to, packet.protocol, &nodes);
         // The DNS is served at its Service's own address on each node.
-        let is_own = || async { entered.view.route(*packet.to.ip()).await.is_ok_and(|route| route.local) };
+        let is_own = || async { entered.view.route(packet.to.ip()).await.is_ok_and(|route| route.local) };
         let (service, front, wanted) = match meant {
             Some(Meant::Port {
                 service,
@@ -205,7 +221,7 @@ impl<'g> Ground<'g> {
                 );
                 return trail.lost(Stage::ServiceMap, at, told);
             }
-            None if Subnet::OF_SERVICES.has(*packet.to.ip()) => {
+            None if Subnet::of_services(packet.family).has(packet.to.ip()) => {
                 return trail.lost(
                     Stage::ServiceMap,
                     at,
@@ -214,7 +230,10 @@ impl<'g> Ground<'g> {
             }
             None => return Ok(vec![packet.to]),
         };
-        let leads = entered.view.netfilter(move |socket| proxy::leads(socket, front)).await;
+        let leads = entered
+            .view
+            .netfilter(packet.family, move |socket| proxy::leads(socket, front))
+            .await;
         let backends = match leads {
             Err(error) => {
                 return trail.lost(
@@ -261,16 +280,16 @@ impl<'g> Ground<'g> {
         entered: &Passed<'_>,
         packet: &Packet,
         service: &str,
-        wanted: &[SocketAddrV4],
+        wanted: &[SocketAddr],
         backends: &[proxy::Backend],
         trail: &mut Trail,
-    ) -> Result<Vec<SocketAddrV4>, Lost> {
+    ) -> Result<Vec<SocketAddr>, Lost> {
         let at = &entered.view.name;
         let remembered = entered.flow.map(|flow| {
             let (address, port) = flow.reply.source;
-            SocketAddrV4::new(address, port)
+            SocketAddr::new(address, port)
         });
-        let targets: Vec<SocketAddrV4> = backends.iter().filter_map(|backend| backend.target).collect();
+        let targets: Vec<SocketAddr> = backends.iter().filter_map(|backend| backend.target).collect();
         match remembered {
             Some(chosen) if chosen == packet.to => {
                 let told =
@@ -328,11 +347,11 @@ impl<'g> Ground<'g> {
         &self,
         entered: &Passed<'_>,
         packet: &Packet,
-        backend: SocketAddrV4,
+        backend: SocketAddr,
         trail: &mut Trail,
     ) -> Result<(), Lost> {
         let at = &entered.view.name;
-        let to = *backend.ip();
+        let to = backend.ip();
         let holder = self.holder(to);
         let last = match holder {
             Some(Holder::Pod(pod)) => pod.node,
@@ -340,11 +359,11 @@ impl<'g> Ground<'g> {
             Some(Holder::Outside) | None => entered.index,
         };
         unhindered(entered, [to].into_iter(), trail).await?;
-        if holder.is_none() && Subnet::OF_CLUSTER.iter().any(|subnet| subnet.has(to)) {
+        if holder.is_none() && Subnet::of_cluster(packet.family).iter().any(|subnet| subnet.has(to)) {
             return trail.lost(Stage::Listening, at, format!("no pod and no node has the address {to}"));
         }
         let far = last != entered.index;
-        let by = far.then(|| self.nodes[last].1.address());
+        let by = far.then(|| self.nodes[last].1.gateway_to_pods(packet.family));
         let route = self.lead(&entered.view, to, by, trail).await?;
         if let Some(Holder::Pod(pod)) = packet.from.and_then(|from| self.holder(from))
             && pod.node == entered.index
@@ -366,11 +385,11 @@ impl<'g> Ground<'g> {
         neighbour(&entered.view, &route, to, trail).await?;
         // As the first node sent it: under which address and port, to whom.
         let sent = entered.flow.map(|flow| flow.reply.destination);
-        let sent = sent.or(packet.source.map(|source| (*source.ip(), source.port())));
+        let sent = sent.or(packet.source.map(|source| (source.ip(), source.port())));
         let began =
             |flow: &Flow| sent == Some(flow.original.source) && flow.original.destination == (to, backend.port());
-        let there = self.pass(last, packet.protocol, began).await;
-        let touched = [packet.from, Some(entered.network.address()), Some(to)];
+        let there = self.pass(last, packet, began).await;
+        let touched = [packet.from, Some(entered.network.address_of(packet.family)), Some(to)];
         unhindered(&there, touched.into_iter().flatten(), trail).await?;
         let Some(Holder::Pod(pod)) = holder else {
             return listens(&there.view, packet.protocol, backend, trail).await;
@@ -382,7 +401,7 @@ impl<'g> Ground<'g> {
     }
 
     /// A node's route to an address. To a pod it is to lead by that gateway.
-    async fn lead(&self, view: &View, to: Ipv4Addr, by: Option<Ipv4Addr>, trail: &mut Trail) -> Result<Route, Lost> {
+    async fn lead(&self, view: &View, to: IpAddr, by: Option<IpAddr>, trail: &mut Trail) -> Result<Route, Lost> {
         let route = routed(view, Stage::Route, to, trail).await?;
         let is_pod = matches!(self.holder(to), Some(Holder::Pod(_)));
         if is_pod && route.gateway != by {
@@ -397,7 +416,7 @@ impl<'g> Ground<'g> {
     }
 
     /// Whether somebody listens in the pod, and whether he can answer.
-    async fn answer(&self, pod: &PodAt, packet: &Packet, backend: SocketAddrV4, trail: &mut Trail) -> Result<(), Lost> {
+    async fn answer(&self, pod: &PodAt, packet: &Packet, backend: SocketAddr, trail: &mut Trail) -> Result<(), Lost> {
         let view = pod_view(pod, trail, Stage::Listening).await?;
         listens(&view, packet.protocol, backend, trail).await?;
         if let Some(from) = packet.from.filter(|from| *from != pod.address) {
@@ -419,7 +438,7 @@ async fn pod_view(pod: &PodAt, trail: &mut Trail, stage: Stage) -> Result<View, 
     }
 }
 
-async fn routed(view: &View, stage: Stage, to: Ipv4Addr, trail: &mut Trail) -> Result<Route, Lost> {
+async fn routed(view: &View, stage: Stage, to: IpAddr, trail: &mut Trail) -> Result<Route, Lost> {
     match view.route(to).await {
         Ok(route) => {
             let told = match route.local {
@@ -433,7 +452,7 @@ async fn routed(view: &View, stage: Stage, to: Ipv4Addr, trail: &mut Trail) -> R
     }
 }
 
-async fn neighbour(view: &View, route: &Route, to: Ipv4Addr, trail: &mut Trail) -> Result<Ipv4Addr, Lost> {
+async fn neighbour(view: &View, route: &Route, to: IpAddr, trail: &mut Trail) -> Result<IpAddr, Lost> {
     match view.neighbour(route, to).await {
         Ok(next) => Ok(next),
         Err(why) => trail.lost(Stage::Neighbour, &view.name, why),
@@ -443,7 +462,7 @@ async fn neighbour(view: &View, route: &Route, to: Ipv4Addr, trail: &mut Trail) 
 /// Whether a node lets packets of these addresses alone, and can remember their connection.
 async fn unhindered(
     passed: &Passed<'_>,
-    addresses: impl Iterator<Item = Ipv4Addr>,
+    addresses: impl Iterator<Item = IpAddr>,
     trail: &mut Trail,
 ) -> Result<(), Lost> {
     let at = &passed.view.name;
@@ -477,7 +496,7 @@ async fn judged(passed: &Passed<'_>, pod: &PodAt, direction: Direction, trail: &
         return Ok(());
     }
     let at = &passed.view.name;
-    let drops = match passed.view.netfilter(policy::drops).await {
+    let drops = match passed.view.netfilter(passed.family, policy::drops).await {
         Ok(drops) => drops,
         // There is no table of policies.
         Err(_) => return Ok(()),
@@ -512,8 +531,8 @@ async fn judged(passed: &Passed<'_>, pod: &PodAt, direction: Direction, trail: &
 }
 
 /// Whether somebody listens on an address.
-async fn listens(view: &View, protocol: Protocol, on: SocketAddrV4, trail: &mut Trail) -> Result<(), Lost> {
-    let all = view.listening(protocol).await;
+async fn listens(view: &View, protocol: Protocol, on: SocketAddr, trail: &mut Trail) -> Result<(), Lost> {
+    let all = view.listening(Family::of(on.ip()), protocol).await;
     let own = on.ip().to_string();
     let is_there = |(address, port): &(String, u16)| *port == on.port() && (address == "*" || *address == own);
     if all.iter().any(is_there) {
@@ -530,9 +549,8 @@ async fn listens(view: &View, protocol: Protocol, on: SocketAddrV4, trail: &mut 
 }
 
 /// Whether the chain of that backend is called so.
-fn named(backends: &[proxy::Backend], target: SocketAddrV4) -> bool {
-    let name = format!("__{}/{}", target.ip(), target.port());
-    backends.iter().any(|backend| backend.chain.ends_with(&name))
+fn named(backends: &[proxy::Backend], target: SocketAddr) -> bool {
+    backends.iter().any(|backend| backend.is_named(target))
 }
 
 fn way(route: &Route) -> String {

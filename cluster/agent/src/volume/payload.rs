@@ -203,8 +203,8 @@ mod tests {
         let tokens = BTreeMap::from([(asked, "t0k".to_owned())]);
         let facts = Facts {
             node: "n",
-            host_ip: "1.1.1.1",
-            pod_ip: "2.2.2.2",
+            host_ips: "1.1.1.1",
+            pod_ips: "2.2.2.2",
             cpu: 1000,
             memory: 1 << 30,
         };

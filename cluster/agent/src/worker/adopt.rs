@@ -143,7 +143,8 @@ impl Worker {
         });
         let volumes = {
             let tokens = start::tokens(&self.context, &self.pod);
-            let (host, address) = (self.context.network.address().to_string(), record.address.to_string());
+            let host = self.context.addresses(self.context.network.address());
+            let address = self.context.addresses(record.address);
             let material = Material {
                 pod: &self.pod,
                 facts: self.context.facts(&host, &address),

@@ -251,7 +251,10 @@ impl Worker {
         let (context, pod) = (self.context.clone(), self.pod.clone());
         tokio::spawn(async move {
             let tokens = super::start::tokens(&context, &pod);
-            let (host, address) = (context.network.address().to_string(), made.address.to_string());
+            let (host, address) = (
+                context.addresses(context.network.address()),
+                context.addresses(made.address),
+            );
             let refreshed = {
                 let material = Material {
                     pod: &pod,
@@ -387,8 +390,9 @@ fn prepare(context: &Context, pod: &Value, directory: &Path, address: Ipv4Addr) 
     for message in &resolver.omitted {
         context.tell(pod, "Warning", "DNSConfigForming", message);
     }
+    let own = context.network.addresses(address);
     let files = [
-        ("hosts", etc::hosts(pod, address, &context.config.name, &context.faults)),
+        ("hosts", etc::hosts(pod, &own, &context.config.name, &context.faults)),
         (
             "hostname",
             format!("{}\n", etc::uts_name(pod, &context.config.name, &context.faults)),
@@ -406,7 +410,7 @@ fn prepare(context: &Context, pod: &Value, directory: &Path, address: Ipv4Addr) 
             .map_err(|error| causes::chain(&error))?;
     }
     let tokens = super::start::tokens(context, pod);
-    let (host, address) = (context.network.address().to_string(), address.to_string());
+    let (host, address) = (context.addresses(context.network.address()), context.addresses(address));
     let material = Material {
         pod,
         facts: context.facts(&host, &address),

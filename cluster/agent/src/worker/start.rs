@@ -336,7 +336,10 @@ async fn begin(
     security.no_new_privileges &= !faults.has("privilege-escalation-allowed");
     security.read_only_root &= !faults.has("root-writable");
 
-    let (host, address) = (context.network.address().to_string(), made.address.to_string());
+    let (host, address) = (
+        context.addresses(context.network.address()),
+        context.addresses(made.address),
+    );
     let facts = context.facts(&host, &address);
     let mut bare = spec.clone();
     if faults.has("env-dropped") {

@@ -6,6 +6,7 @@ use objects::{meta, qos, time};
 use serde_json::{Value, json};
 
 use super::{State, Tracked, Why, Worker, phase};
+use crate::address::listed;
 use crate::next::{self, Role};
 use crate::span;
 
@@ -16,16 +17,17 @@ impl Worker {
         let again: Vec<bool> = self.containers.iter().map(|one| one.last.is_some()).collect();
         let killed = self.ending.is_some_and(|ending| ending.why == Why::Deadline);
         let phase = phase::of(&view, &again, killed);
-        let host = self.context.network.address().to_string();
-        let mut status = json!({"phase": phase, "hostIP": host, "hostIPs": [{"ip": host}],
+        let network = &self.context.network;
+        let hosts = network.addresses(network.address());
+        let mut status = json!({"phase": phase, "hostIP": hosts.first(), "hostIPs": listed(&hosts),
             "qosClass": qos::of(&self.pod).to_string()});
         if let Some(begun) = self.started_at {
             status["startTime"] = json!(time::seconds(begun));
         }
-        let address = self.sandbox.made().map(|made| made.address.to_string());
-        let before = || Some(meta::text(&self.pod, &["status", "podIP"]).to_owned()).filter(|ip| !ip.is_empty());
+        let address = self.sandbox.made().map(|made| made.address);
+        let before = || meta::text(&self.pod, &["status", "podIP"]).parse().ok();
         if let Some(address) = address.or_else(before) {
-            status["podIPs"] = json!([{"ip": address}]);
+            status["podIPs"] = listed(&network.addresses(address));
             status["podIP"] = json!(address);
         }
         if killed {

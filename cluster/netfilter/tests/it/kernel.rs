@@ -1,11 +1,11 @@
 //! In network namespaces of their own.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
 use netfilter::{
-    Batch, Chain, Element, Field, Hook, Limit, Netfilter, Protocol, Reject, Rule, Set, Statement, Type, Value, Verdict,
-    state,
+    Batch, Chain, Element, Family, Field, Hook, Limit, Netfilter, Protocol, Reject, Rule, Set, Statement, Type, Value,
+    Verdict, state,
 };
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
 
@@ -151,6 +151,104 @@ fn nft_reads_what_was_written() {
 }
 
 #[test]
+fn nft_reads_what_was_written_of_ipv6() {
+    alone(|netfilter| {
+        drop(netfilter);
+        let mut netfilter = Netfilter::open_for(Family::Ipv6).unwrap();
+        let mut batch = Batch::of(Family::Ipv6, "t");
+        batch.add_table();
+        batch.add_chain(&Chain::nat("in", Hook::Prerouting, -100));
+        batch.add_chain(&Chain::filter("judge", Hook::Input, 0));
+        batch.add_chain(&Chain::nat("out", Hook::Postrouting, 100));
+        batch.add_chain(&Chain::regular("a"));
+        let front = [Type::Address, Type::Protocol, Type::Port];
+        let fronts = Set::verdict_map("fronts", &front);
+        batch.add_set(&fronts);
+        batch.add_set(&Set::new("pairs", &[Type::Address; 2]));
+        batch.add_set(&Set::new("nets", &[Type::Address]).of_ranges());
+        let address = |last| Ipv6Addr::new(0xfd00, 0x10, 0x96, 0, 0, 0, 0, last);
+        let key = [address(1).into(), Protocol::Tcp.into(), Value::Port(443)];
+        let lead = [Element::to(&key, Verdict::Goto("a".into()))];
+        batch.add_elements("fronts", &lead);
+        batch.add_elements("pairs", &[Element::new(&[address(1).into(), address(2).into()])]);
+        batch.add_elements("nets", &[Element::range(address(0), address(0xffff))]);
+        let fields = [Field::DestinationAddress, Field::Protocol, Field::DestinationPort];
+        batch.add_rule("in", &Rule::new().map(&fields, "fronts"));
+        let to = Rule::new()
+            .is(Field::Protocol, Protocol::Tcp)
+            .dnat(address(7), Some(8080));
+        batch.add_rule("a", &to);
+        batch.add_rule("out", &Rule::new().is(Field::SourceKind, 2u32).masquerade());
+        let pair = [Field::SourceAddress, Field::DestinationAddress];
+        batch.add_rule("judge", &Rule::new().in_set(&pair, "pairs").count());
+        let begun = Rule::new().is(Field::ConnectionSource, address(3));
+        batch.add_rule("judge", &begun.then(Statement::Reject(Reject::PortUnreachable)));
+        let other = Rule::new().outside(Field::SourceAddress, address(0), 108);
+        let other = other.in_set(&[Field::DestinationAddress], "nets");
+        batch.add_rule("judge", &other.then(Statement::Reject(Reject::Prohibited)));
+        netfilter.commit(&batch).unwrap();
+        assert_eq!(netfilter.elements("t", &fronts).unwrap(), lead);
+        let rules = netfilter.rules("t", Some("a")).unwrap();
+        assert_eq!(rules[0].changed_to, Some((address(7).into(), Some(8080))));
+        let mut of_v4 = Netfilter::open().unwrap();
+        assert_eq!(
+            of_v4.table("t").unwrap(),
+            None,
+            "a table of the same name and another family"
+        );
+        let Some(told) = nft() else {
+            eprintln!("skipped: there is no nft to compare with");
+            return;
+        };
+        for line in [
+            "table ip6 t {",
+            "type ipv6_addr . inet_proto . inet_service : verdict",
+            "elements = { fd00:10:96::1 . tcp . 443 : goto a }",
+            "elements = { fd00:10:96::1 . fd00:10:96::2 }",
+            "elements = { fd00:10:96::/112 }",
+            "ip6 daddr . meta l4proto . th dport vmap @fronts",
+            "meta l4proto tcp dnat to [fd00:10:96::7]:8080",
+            "fib saddr type local masquerade fully-random",
+            "ip6 saddr . ip6 daddr @pairs counter",
+            "ct original ip6 saddr fd00:10:96::3 reject",
+            "ip6 saddr != fd00:10:96::/108 ip6 daddr @nets reject with icmpv6 admin-prohibited",
+        ] {
+            assert!(told.contains(line), "no `{line}` in\n{told}");
+        }
+    });
+}
+
+#[test]
+fn flows_of_each_family_are_told_and_forgotten_apart() {
+    alone(|mut of_v4| {
+        let mut of_v6 = Netfilter::open_for(Family::Ipv6).unwrap();
+        let home = IpAddr::from(Ipv6Addr::LOCALHOST);
+        let mut batch = Batch::of(Family::Ipv6, "t");
+        batch.add_table();
+        batch.add_chain(&Chain::nat("out", Hook::Output, -100));
+        let asked = Rule::new()
+            .is(Field::Protocol, Protocol::Udp)
+            .is(Field::DestinationPort, 53u16);
+        batch.add_rule("out", &asked.dnat(home, Some(7001)));
+        of_v6.commit(&batch).unwrap();
+        let backend = UdpSocket::bind((home, 7001)).unwrap();
+        backend.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let client = UdpSocket::bind((home, 0)).unwrap();
+        client.send_to(b"x", (home, 53)).unwrap();
+        backend.recv_from(&mut [0; 8]).unwrap();
+        assert_eq!(of_v4.flows(Protocol::Udp).unwrap(), []);
+        let flows = of_v6.flows(Protocol::Udp).unwrap();
+        assert_eq!(flows.len(), 1);
+        assert_eq!(
+            (flows[0].original.destination, flows[0].reply.source),
+            ((home, 53), (home, 7001))
+        );
+        of_v6.forget(&flows).unwrap();
+        assert_eq!(of_v6.flows(Protocol::Udp).unwrap(), []);
+    });
+}
+
+#[test]
 fn a_refusal_names_the_message_and_nothing_is_done() {
     alone(|mut netfilter| {
         let mut batch = table();
@@ -241,7 +339,7 @@ fn what_rules_remember_can_be_read() {
         socket.send_to(b"x", (Ipv4Addr::new(127, 0, 0, 9), 7001)).unwrap();
         let found = netfilter.elements("t", &seen).unwrap();
         // That nobody listens there is told to the first address, which is seen, too.
-        let wanted = [Value::Address([127, 0, 0, 9].into())];
+        let wanted = [Value::from(Ipv4Addr::new(127, 0, 0, 9))];
         assert!(found.iter().any(|one| one.key == wanted), "{found:?}");
     });
 }
@@ -267,7 +365,7 @@ fn a_flow_that_is_forgotten_goes_where_the_rules_lead_now() {
         };
         let (old, new) = (backend(7001), backend(7002));
         let client = UdpSocket::bind((HOME, 0)).unwrap();
-        let front = (Ipv4Addr::new(127, 0, 0, 2), 53);
+        let front = (IpAddr::from([127, 0, 0, 2]), 53);
         let received = |socket: &UdpSocket| socket.recv_from(&mut [0; 8]).is_ok();
         client.send_to(b"x", front).unwrap();
         assert!(received(&old));
@@ -282,7 +380,7 @@ fn a_flow_that_is_forgotten_goes_where_the_rules_lead_now() {
         let mut flows = netfilter.flows(Protocol::Udp).unwrap();
         flows.retain(|flow| flow.original.destination == front);
         assert_eq!(flows.len(), 1);
-        assert_eq!(flows[0].reply.source, (HOME, 7001));
+        assert_eq!(flows[0].reply.source, (HOME.into(), 7001));
         assert_eq!(netfilter.flows(Protocol::Tcp).unwrap(), []);
         netfilter.forget(&flows).unwrap();
         netfilter.forget(&flows).unwrap();

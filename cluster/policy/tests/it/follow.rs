@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use apiserver::{Api, Part, Settings};
 use netfilter::Netfilter;
 use objects::{Kind, kind};
-use policy::Enforcer;
+use policy::{Enforcer, Tables};
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
@@ -55,7 +55,7 @@ async fn policies_follow_the_api_and_stay_when_nobody_follows() {
     }
     let start = || {
         let socket = lab.node.run(|| Netfilter::open().unwrap());
-        Enforcer::start(api.clone(), config(&[]), socket)
+        Enforcer::start(api.clone(), "one", vec![Tables::new(&config(&[]), socket)])
     };
     let enforcer = start();
     until(&lab.db, true);

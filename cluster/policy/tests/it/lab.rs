@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use netfilter::Netfilter;
+use netfilter::{Family, Netfilter};
 use policy::{Config, Tables};
 use serde_json::{Value, json};
 
@@ -28,7 +28,8 @@ pub(crate) struct Lab {
 pub(crate) fn config(faults: &[&str]) -> Config {
     Config {
         node: "one".into(),
-        name_server: Some(NAMES),
+        family: Family::Ipv4,
+        name_server: Some(NAMES.into()),
         faults: faults.iter().map(|one| (*one).to_owned()).collect(),
     }
 }

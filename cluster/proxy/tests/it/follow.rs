@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use apiserver::{Api, Part, Settings};
 use netfilter::Netfilter;
 use objects::{Kind, kind};
-use proxy::Proxy;
+use proxy::{Proxy, Tables};
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
@@ -53,7 +53,7 @@ async fn a_proxy_follows_the_api_and_leaves_its_rules_behind() {
         "addressType": "IPv4", "ports": [{"name": "", "port": 8080, "protocol": "TCP"}], "endpoints": endpoints(0),
     });
     let socket = lab.node.run(|| Netfilter::open().unwrap());
-    let proxy = Proxy::start(api.clone(), config(&[]), socket);
+    let proxy = Proxy::start(api.clone(), "one", vec![Tables::new(config(&[]), socket)]);
     api.create(services, "default", service).unwrap();
     api.create(slices, "default", slice).unwrap();
     let client = &lab.pods[2];
@@ -71,7 +71,7 @@ async fn a_proxy_follows_the_api_and_leaves_its_rules_behind() {
     drop(proxy);
     block_in_place(|| until(client, "a"));
     let socket = lab.node.run(|| Netfilter::open().unwrap());
-    let _another = Proxy::start(api.clone(), config(&[]), socket);
+    let _another = Proxy::start(api.clone(), "one", vec![Tables::new(config(&[]), socket)]);
     let lead = |slice: &mut Value| slice["endpoints"] = endpoints(1);
     api.edit(slices, "default", "web-1", Part::Main, lead).unwrap();
     block_in_place(|| until(client, "b"));

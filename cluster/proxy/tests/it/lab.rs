@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use netfilter::Netfilter;
+use netfilter::{Family, Netfilter};
 use proxy::{Config, Subnet, Tables};
 use serde_json::{Value, json};
 
@@ -32,7 +32,8 @@ pub(crate) fn config(faults: &[&str]) -> Config {
     Config {
         node: "one".into(),
         zone: None,
-        addresses: vec![NODE],
+        family: Family::Ipv4,
+        addresses: vec![NODE.into()],
         pods: vec![subnet([10, 244, 1, 0], 24)],
         direct: vec![subnet([10, 244, 0, 0], 16), subnet([172, 30, 0, 0], 24)],
         services: subnet([10, 96, 0, 0], 16),
