@@ -225,7 +225,7 @@ spec:
     samples: 2
     background: 2
     arrival: {every: 1ms}
-    floors: [L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L12]
+    floors: [L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12]
   thresholds: [{id: none-fails, metric: failures, max: 0%}]
   sabotage: [{id: late, inject: {delay: 1s, at: create}, mustFail: [none-fails]}]
 ";
@@ -274,7 +274,10 @@ fn a_running_container_and_every_floor_are_measured() {
         "L8.1",
         "L9",
         "L10",
-        "L12",
+        "L11",
+        "L12.loopback",
+        "L12.veth",
+        "L12.connect",
     ] {
         let told = format!("floor {} cannot be measured", name.split('.').next().unwrap());
         assert!(
@@ -471,4 +474,92 @@ fn scheduling_is_measured_and_its_gate_not_held_against_a_debug_build() {
             .all(|rate| rate["figures"][0]["value"].as_f64() > Some(0.0)),
         "{case}"
     );
+}
+
+/// Of a spec in `specs/bench`, but with so few samples, the cases and the exit code.
+fn measured(spec: &str, replaced: &[(&str, &str)]) -> (Value, Option<i32>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/bench").join(spec);
+    let mut spec = std::fs::read_to_string(path).unwrap();
+    for (from, to) in replaced {
+        assert!(spec.contains(from), "{from}: {spec}");
+        spec = spec.replace(from, to);
+    }
+    let place = Place::with(&spec);
+    let output = place.plimsoll(&["bench", "start.yaml", "--subject", "cluster", "--format", "json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let again = place.plimsoll(&["judge", "--format", "json"]);
+    let repeated: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(repeated["cases"], document["cases"]);
+    (document["cases"].clone(), output.status.code())
+}
+
+/// That no sample failed, and each measure is a number above 0.
+fn has_figures(case: &Value, measures: usize) {
+    assert_eq!(outcome(case, "none-fails")["verdict"], "pass", "{case}");
+    let measured = case["figures"]["measures"].as_array().unwrap();
+    assert_eq!(measured.len(), measures, "{case}");
+    for measure in measured {
+        let value = measure["figures"][0]["value"].as_f64();
+        // Beside a pod the cluster itself may come to need less.
+        assert!(
+            value > Some(0.0) || value.is_some() && measure["name"] == "memory",
+            "{measure}"
+        );
+    }
+}
+
+#[test]
+fn each_way_through_the_network_is_measured_beside_a_wire() {
+    if !can_run() {
+        return;
+    }
+    let (cases, _) = measured("network.yaml", &[("warmup: 1, samples: 15", "warmup: 0, samples: 2")]);
+    let cases = cases.as_array().unwrap();
+    assert_eq!(cases.len(), 6, "{cases:?}");
+    for case in cases {
+        has_figures(case, 3);
+        let measures = case["figures"]["measures"].as_array().unwrap();
+        let floor =
+            |name: &str| measures.iter().find(|measure| measure["name"] == name).unwrap()["ratio"]["floor"].clone();
+        assert_eq!(
+            (floor("throughput"), floor("request"), floor("connections")),
+            ("L11".into(), "L12.veth".into(), "L12.connect".into())
+        );
+    }
+}
+
+#[test]
+fn iperf3_is_shown_beside_the_own_traffic_or_told_to_be_missing() {
+    if !can_run() {
+        return;
+    }
+    let few = [
+        ("warmup: 1, samples: 10", "warmup: 0, samples: 1"),
+        ("path: [veth, sameNode]", "path: [veth]"),
+    ];
+    let (cases, _) = measured("generators.yaml", &few);
+    has_figures(&cases[0], 1);
+    let by_iperf3 = outcome(&cases[1], "none-fails");
+    if by_iperf3["verdict"] == "skip" {
+        assert_eq!(by_iperf3["requirement"], "iperf3", "{by_iperf3}");
+    } else {
+        has_figures(&cases[1], 1);
+    }
+}
+
+#[test]
+fn names_services_and_pods_of_a_cluster_are_measured() {
+    if !can_run() {
+        return;
+    }
+    let few = ("warmup: 2, samples: 30", "warmup: 0, samples: 2");
+    let (cases, _) = measured("dns.yaml", &[few]);
+    has_figures(&cases[0], 1);
+    let (cases, _) = measured("service-change.yaml", &[few, ("[0, 100]", "[0, 3]")]);
+    has_figures(&cases[0], 1);
+    has_figures(&cases[1], 1);
+    let few = ("warmup: 2, samples: 20", "warmup: 0, samples: 2");
+    let (cases, _) = measured("pod-ready.yaml", &[few, ("[1, 10]", "[1, 2]")]);
+    has_figures(&cases[0], 5);
+    has_figures(&cases[1], 5);
 }

@@ -16,7 +16,7 @@ mod rootfs;
 mod sampling;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oci_runtime_client::{Client, Outcome};
@@ -172,7 +172,7 @@ fn step_deadline(job: &Job) -> Duration {
 
 impl<'w> World<'w> {
     /// Nothing exists yet; `state` is the subject's own directory.
-    fn new(job: &'w Job, home: &'w Home, state: &std::path::Path, emit: &'w mut dyn FnMut(Event)) -> Self {
+    fn new(job: &'w Job, home: &'w Home, state: &Path, emit: &'w mut dyn FnMut(Event)) -> Self {
         let log = PathBuf::from(format!("{HOME}/tmp/subject.log"));
         Self {
             job,
@@ -241,7 +241,7 @@ impl World<'_> {
     /// Starts or reaches the case's cluster. Answers what is missing, if it cannot be had here.
     fn raise(&mut self) -> Result<Option<Missing>, String> {
         let start = Instant::now();
-        let up = Cluster::up(self.job, self.home);
+        let up = Cluster::up(self.job, self.home, 0);
         self.waited += start.elapsed();
         let t1 = self.now();
         let event = Event::Act {

@@ -6,7 +6,6 @@
 mod groups;
 mod start;
 mod teardown;
-mod traffic;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -17,6 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::thread::UnshareFlags;
 use spec::benchmark::Floor;
 use spec::workload::RootfsKind;
+
+use crate::traffic::{self, Ends, SENDING};
 
 pub use groups::Groups;
 pub use start::{Depth, Filter, Running, Starter};
@@ -52,6 +53,9 @@ pub enum Error {
     /// What is waited for does not come.
     #[error("{0}")]
     Stays(String),
+    /// No traffic came about.
+    #[error(transparent)]
+    Traffic(#[from] traffic::Error),
 }
 
 fn act(act: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Error {
@@ -70,7 +74,7 @@ pub type Values = BTreeMap<String, f64>;
 pub fn unit(floor: Floor) -> &'static str {
     match floor {
         Floor::L8 => "starts/s",
-        Floor::L10 => "Gbit/s",
+        Floor::L10 | Floor::L11 => "Gbit/s",
         Floor::L12 => "us",
         _ => "ms",
     }
@@ -84,6 +88,7 @@ pub struct Floors {
     hierarchies: Vec<PathBuf>,
     starter: Starter,
     made: u32,
+    wire: Option<Ends>,
 }
 
 impl Floors {
@@ -100,6 +105,7 @@ impl Floors {
             rootfs: rootfs.to_owned(),
             hierarchies,
             made: 0,
+            wire: None,
         })
     }
 
@@ -169,8 +175,26 @@ impl Floors {
                 let mut starter = Starter::new(&self.home.join("last"), &self.rootfs, groups, Filter::default());
                 teardown::time(&mut starter).map(one)
             }
-            Floor::L10 => traffic::throughput().map(|rate| BTreeMap::from([(name.to_owned(), rate)])),
-            Floor::L12 => traffic::round_trip().map(|time| BTreeMap::from([(name.to_owned(), time * 1e6)])),
+            Floor::L10 => rate(name, &Ends::loopback()),
+            Floor::L11 => rate(name, self.wire()?),
+            Floor::L12 => {
+                let wire = self.wire()?;
+                let times = [
+                    ("loopback", Ends::loopback().round_trip()?),
+                    ("veth", wire.round_trip()?),
+                    ("connect", wire.connection()?),
+                ];
+                let named = times.map(|(part, seconds)| (format!("{name}.{part}"), seconds * 1e6));
+                Ok(named.into())
+            }
+        }
+    }
+
+    /// The bare pair of interfaces: one for all samples, so that who is where is known.
+    fn wire(&mut self) -> Result<&Ends, Error> {
+        match &mut self.wire {
+            Some(wire) => Ok(wire),
+            none => Ok(none.insert(traffic::wire::bare()?)),
         }
     }
 
@@ -216,6 +240,12 @@ impl Drop for Floors {
         // What stays is the guard's to remove.
         let _stays = self.starter.groups().remove();
     }
+}
+
+/// What one connection carries.
+fn rate(name: &str, ends: &Ends) -> Result<Values, Error> {
+    let carried = ends.throughput(SENDING)?;
+    Ok(BTreeMap::from([(name.to_owned(), carried.rate)]))
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -9,7 +9,6 @@ pub mod cgroup;
 mod devices;
 pub mod hold;
 pub mod job;
-mod loopback;
 mod mounts;
 
 use std::fs::File;
@@ -27,7 +26,7 @@ pub use job::{Job, Line};
 
 use self::mounts::Ground;
 
-use crate::{drive, wait};
+use crate::{drive, links, wait};
 
 /// Where a guard keeps what a case needs, on a file system of its own.
 pub const HOME: &str = "/run/plimsoll";
@@ -430,7 +429,7 @@ fn prepare(
     cgroups.settle(&mounted, needs)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     rustix::system::sethostname(b"plimsoll-guard").map_err(inside("set the guard's host name"))?;
-    loopback::up()?;
+    links::up(links::LOOPBACK).map_err(inside_io("set `lo` up"))?;
     Ok(Home {
         cgroups: mounted,
         no_cgroups: cgroups.unavailable().map(str::to_owned),

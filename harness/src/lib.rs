@@ -12,6 +12,7 @@ pub mod gc;
 pub mod guard;
 pub mod host;
 pub mod judge;
+mod links;
 pub mod observe;
 pub mod plan;
 pub mod prove;
@@ -20,6 +21,7 @@ pub mod requires;
 pub mod run;
 pub mod signal;
 pub mod subject;
+pub mod traffic;
 pub mod wait;
 
 pub use run::{Error, Options, Summary, run, run_with};

@@ -76,6 +76,72 @@ pub enum Load {
     Bundle(Bundle),
     /// Pods are scheduled on simulated nodes.
     Scheduling(Scheduling),
+    /// Bytes and requests take a way through the network of the bundled cluster.
+    Network(Network),
+    /// A pod of the bundled cluster asks for a name.
+    Dns(Dns),
+    /// The endpoint of a Service of the bundled cluster is changed.
+    Service(Service),
+    /// Pods are applied to the bundled cluster, become ready, and are removed.
+    Pods(Pods),
+}
+
+impl Load {
+    /// Kinds of subjects that can do it.
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Container(_) | Self::Bundle(_) => Target::Runtime,
+            Self::Scheduling(_) | Self::Network(_) | Self::Dns(_) | Self::Service(_) | Self::Pods(_) => Target::Cluster,
+        }
+    }
+
+    /// The points that it passes, in their order.
+    pub fn points(&self) -> &'static [Point] {
+        match self {
+            Self::Container(_) | Self::Bundle(_) => &[
+                Point::Create,
+                Point::Created,
+                Point::Start,
+                Point::ProcessStarted,
+                Point::FirstByte,
+                Point::Exec,
+                Point::Execed,
+                Point::Exit,
+                Point::Deleted,
+            ],
+            Self::Scheduling(_) => &[],
+            Self::Network(_) => &[Point::Request, Point::Response],
+            Self::Dns(_) => &[Point::Query, Point::Answer],
+            Self::Service(_) => &[Point::Change, Point::Accepted, Point::Effective],
+            Self::Pods(_) => &[
+                Point::Apply,
+                Point::Accepted,
+                Point::Scheduled,
+                Point::Ready,
+                Point::Remove,
+                Point::Gone,
+            ],
+        }
+    }
+
+    /// What it does so often that it has a rate.
+    pub fn rates(&self) -> &'static [Counted] {
+        match self {
+            Self::Scheduling(_) => &[Counted::Pods, Counted::Gates],
+            Self::Network(_) => &[Counted::Bits, Counted::Connections],
+            Self::Container(_) | Self::Bundle(_) | Self::Dns(_) | Self::Service(_) | Self::Pods(_) => &[],
+        }
+    }
+
+    /// Whether what it makes occupies something.
+    pub fn has_size(&self) -> bool {
+        matches!(self, Self::Container(_) | Self::Bundle(_) | Self::Pods(_))
+    }
+
+    /// Whether it starts containers by a runtime's command line.
+    pub fn is_of_runtime(&self) -> bool {
+        self.target() == Target::Runtime
+    }
 }
 
 /// A workload of kube-scheduler's own benchmark (`test/integration/scheduler_perf`), on the scheduler of the bundled
@@ -85,6 +151,91 @@ pub enum Load {
 pub struct Scheduling {
     /// Its name, as `plimsoll cluster schedule` lists them: `SchedulingBasic`.
     pub workload: String,
+}
+
+/// A way through a network, and who sends along it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Network {
+    /// From where to where.
+    pub path: Path,
+    /// Who sends (the harness itself unless told).
+    #[serde(default)]
+    pub generator: Generator,
+}
+
+/// From where to where packets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Path {
+    /// The loopback interface of the guard; nothing of the cluster is on it.
+    Loopback,
+    /// A pair of interfaces between two network namespaces; nothing of the cluster is on it.
+    Veth,
+    /// From a pod to one on the same node, by the pod's own address.
+    SameNode,
+    /// From a pod to one on another node, by the pod's own address.
+    AcrossNodes,
+    /// From a pod to one on another node, by the address of a Service.
+    #[serde(rename = "clusterIP")]
+    ClusterIp,
+    /// From outside of the nodes to a pod, by a port of another node.
+    NodePort,
+}
+
+impl Path {
+    /// Whether it leads through the cluster.
+    pub fn is_of_cluster(self) -> bool {
+        !matches!(self, Self::Loopback | Self::Veth)
+    }
+}
+
+/// Who sends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Generator {
+    /// The harness.
+    #[default]
+    BuiltIn,
+    /// The program `iperf3`, which sends and does not ask.
+    Iperf3,
+}
+
+/// A name that is asked for by UDP, at the server that the pod's `/etc/resolv.conf` names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dns {
+    /// The whole name; it must have an address.
+    #[serde(default = "of_the_api")]
+    pub name: String,
+}
+
+fn of_the_api() -> String {
+    "kubernetes.default.svc.cluster.local".into()
+}
+
+/// A Service whose one endpoint is another pod in each sample.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Service {
+    /// So many others are there beside it.
+    #[serde(default)]
+    #[schemars(range(max = 1000))]
+    pub others: u32,
+}
+
+/// Pods of the probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pods {
+    /// So many are applied one after the other, and waited for together.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub count: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// What is measured of a sample: the time between two points, a rate, or a size.
@@ -105,12 +256,13 @@ pub struct Measure {
     pub size: Option<Spanned<Occupied>>,
 }
 
-/// What a container occupies.
+/// What a container, or a pod, occupies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Occupied {
     /// Memory of all processes that are there because of it, its own and what the runtime left beside it, KiB: the sum of
-    /// their proportional set sizes (`Pss` of `/proc/PID/smaps_rollup`, `proc(5)`).
+    /// their proportional set sizes (`Pss` of `/proc/PID/smaps_rollup`, `proc(5)`). Of pods, the same divided
+    /// by their number; what the cluster's own processes need for them is not in it.
     Resident,
 }
 
@@ -123,7 +275,8 @@ impl Occupied {
     }
 }
 
-/// A moment in the life of a container. All are read from `CLOCK_MONOTONIC`; in this order they come.
+/// A moment in the life of a container, or of what is asked of a cluster. All are read from `CLOCK_MONOTONIC`; of one
+/// workload they come in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Point {
@@ -145,22 +298,33 @@ pub enum Point {
     Exit,
     /// The runtime's `delete` has ended, and the container's control groups and its network namespace are gone.
     Deleted,
+    /// Before a byte is sent on a connection that is there.
+    Request,
+    /// The byte that answers it was read.
+    Response,
+    /// Before a name is asked for.
+    Query,
+    /// Its address was read.
+    Answer,
+    /// Before pods are applied.
+    Apply,
+    /// Before an endpoint is changed.
+    Change,
+    /// The API server has answered what was applied or changed.
+    Accepted,
+    /// All pods that were applied have a node.
+    Scheduled,
+    /// All pods that were applied are ready.
+    Ready,
+    /// A connection that was begun after the change came to the new endpoint.
+    Effective,
+    /// Before the pods are deleted.
+    Remove,
+    /// The API server knows none of them any more.
+    Gone,
 }
 
 impl Point {
-    /// All, in their order.
-    pub const ALL: [Self; 9] = [
-        Self::Create,
-        Self::Created,
-        Self::Start,
-        Self::ProcessStarted,
-        Self::FirstByte,
-        Self::Exec,
-        Self::Execed,
-        Self::Exit,
-        Self::Deleted,
-    ];
-
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -173,6 +337,18 @@ impl Point {
             Self::Execed => "execed",
             Self::Exit => "exit",
             Self::Deleted => "deleted",
+            Self::Request => "request",
+            Self::Response => "response",
+            Self::Query => "query",
+            Self::Answer => "answer",
+            Self::Apply => "apply",
+            Self::Change => "change",
+            Self::Accepted => "accepted",
+            Self::Scheduled => "scheduled",
+            Self::Ready => "ready",
+            Self::Effective => "effective",
+            Self::Remove => "remove",
+            Self::Gone => "gone",
         }
     }
 }
@@ -185,6 +361,32 @@ pub enum Counted {
     Pods,
     /// The same as a multiple of what Kubernetes demands of its own scheduler for this workload.
     Gates,
+    /// Bits that arrive on one TCP connection, 10⁹ a second.
+    Bits,
+    /// TCP connections that are made one after the other, each with a request of a byte and its answer, in a second.
+    Connections,
+}
+
+impl Counted {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pods => "pods",
+            Self::Gates => "gates",
+            Self::Bits => "bits",
+            Self::Connections => "connections",
+        }
+    }
+
+    /// Unit of the rate.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Pods => "pods/s",
+            Self::Gates => "x gate",
+            Self::Bits => "Gbit/s",
+            Self::Connections => "connections/s",
+        }
+    }
 }
 
 /// What the kernel itself takes for something, without a runtime.
@@ -211,13 +413,15 @@ pub enum Floor {
     L9,
     /// What TCP carries on the loopback interface.
     L10,
-    /// A request and its answer by TCP on the loopback interface.
+    /// What TCP carries on a pair of interfaces between two network namespaces.
+    L11,
+    /// A request and its answer by TCP on the loopback interface, the same on such a pair, and with a connection of its own there.
     L12,
 }
 
 impl Floor {
     /// All that can be measured, in their order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::L1,
         Self::L2,
         Self::L3,
@@ -228,6 +432,7 @@ impl Floor {
         Self::L8,
         Self::L9,
         Self::L10,
+        Self::L11,
         Self::L12,
     ];
 
@@ -244,6 +449,7 @@ impl Floor {
             Self::L8 => "L8",
             Self::L9 => "L9",
             Self::L10 => "L10",
+            Self::L11 => "L11",
             Self::L12 => "L12",
         }
     }
@@ -267,7 +473,8 @@ pub struct Sampling {
     #[serde(default)]
     pub order: Order,
     /// Floors of the kernel that are measured in the same rounds; figures are told as multiples of them, too. Unless told, of
-    /// containers L1, L5 and, if it is measured until they are gone, L9.
+    /// containers L1, L5 and, if it is measured until they are gone, L9; of networks L11 and L12; of names and Services L12; of
+    /// pods L5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floors: Option<Vec<Floor>>,
     /// When samples begin.
@@ -287,6 +494,10 @@ pub struct Arrival {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 64))]
     pub burst: Option<u32>,
+    /// In a round, so many bursts: all of a burst begin at once, and a burst `every` so often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 32))]
+    pub bursts: Option<u32>,
     /// From the beginning of one to the beginning of the next. In a burst a sample begins then whether those before have ended
     /// or not, and its time runs from when it should begin; else it begins no earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -296,6 +507,16 @@ pub struct Arrival {
 impl Arrival {
     fn is_back_to_back(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Samples of each case in a round.
+    pub fn of_a_round(&self) -> u32 {
+        self.burst.unwrap_or(1).saturating_mul(self.bursts.unwrap_or(1))
+    }
+
+    /// Of these, those that begin at once wherever `every` tells when the next do.
+    pub fn at_once(&self) -> u32 {
+        self.burst.filter(|_| self.bursts.is_some()).unwrap_or(1)
     }
 }
 
@@ -405,6 +626,21 @@ pub struct Threshold {
     /// Not worse than the baseline by more than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regression: Option<Regression>,
+    /// As a multiple of the same figure of its floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_floor: Option<OfFloor>,
+}
+
+/// How many times the floor in the same rounds a figure may be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OfFloor {
+    /// At most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// At least this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
 }
 
 /// How much worse than the baseline is still accepted.
@@ -514,8 +750,12 @@ impl Benchmark {
         if let Some(asked) = &self.sampling.floors {
             return asked.clone();
         }
-        if matches!(self.workload.value, Load::Scheduling(_)) {
-            return Vec::new();
+        match self.workload.value {
+            Load::Container(_) | Load::Bundle(_) => {}
+            Load::Scheduling(_) => return Vec::new(),
+            Load::Network(_) => return vec![Floor::L11, Floor::L12],
+            Load::Dns(_) | Load::Service(_) => return vec![Floor::L12],
+            Load::Pods(_) => return vec![Floor::L5],
         }
         let is_last = |measure: &Spanned<Measure>| measure.to.as_ref().is_some_and(|to| to.value == Point::Deleted);
         let last = self.measure.values().any(is_last).then_some(Floor::L9);
@@ -528,7 +768,7 @@ impl Benchmark {
         let workload = match &self.workload.value {
             Load::Container(container) => Some(Workload::Container(container.clone())),
             Load::Bundle(bundle) => Some(Workload::Bundle(bundle.clone())),
-            Load::Scheduling(_) => None,
+            _ => None,
         };
         let at = self.workload.at;
         Test {

@@ -1,33 +1,45 @@
 //! A benchmark: rounds of samples, one of each case, in an order drawn anew each round.
 //!
 //! All cases of a benchmark, whatever their subjects, take their samples in one guard, so that what the machine does meanwhile
-//! falls on all of them. What a sample is, is in [`start`] and [`scheduling`]. Nothing is left out: what failed is a sample,
-//! too, and what the probe does not attest is told with it. A regression gate has the reference in three arms beside each
-//! variant, and ends when everything is decided.
+//! falls on all of them. What a sample is, is in [`start`], [`scheduling`], [`network`], [`dns`], [`service`] and [`pods`].
+//! Nothing is left out: what failed is a sample, too, and what the probe does not attest is told with it. A regression gate
+//! has the reference in three arms beside each variant, and ends when everything is decided.
 
 mod background;
 mod burst;
+mod dns;
 mod floors;
+mod network;
 mod plant;
+mod pods;
 mod resident;
 mod scheduling;
+mod service;
+mod site;
 mod start;
 mod warning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use record::Event;
 use record::bench::{Arm, Gate, Sample, Setting};
-use spec::benchmark::{Floor, Load as Kind, Sampling, WORKLOAD};
+use spec::benchmark::{Benchmark, Floor, Load as Kind, Sampling, WORKLOAD};
 use statistics::chance::Chance;
 
+use self::background::Population;
 use self::burst::Burst;
+use self::dns::Dns;
 use self::floors::InTurns;
+use self::network::Network;
 use self::plant::Plant;
+use self::pods::Pods;
 use self::scheduling::Scheduling;
+use self::service::Service;
+use self::site::Sites;
 use self::start::Start;
+use super::cluster::Lack;
 use super::{Missing, Stuck, World};
 use crate::guard::{HOME, Home, Job};
 use crate::judge::benchmark::gate::{self, Row};
@@ -47,21 +59,32 @@ struct Cell {
     arm: Option<Arm>,
     state: PathBuf,
     what: What,
+    /// So many containers run beside its samples.
+    background: u32,
 }
 
 /// What a sample of it is.
 enum What {
+    /// Containers, started by a runtime's command line.
     Start(Burst),
-    Scheduling(Scheduling),
+    /// Whatever else.
+    Other(Box<dyn Sampler>),
+}
+
+/// What takes one sample after the other.
+trait Sampler {
+    /// One sample; one that fails is a sample, too.
+    fn take(&mut self) -> Sample;
 }
 
 /// Takes the samples of a case and of those beside it. Answers how long that took: all of it is asked for.
 pub(super) fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
     let began = Instant::now();
+    let mut sites = Sites::default();
     let cells: Vec<Cell> = cells(job)
         .into_iter()
         .enumerate()
-        .filter_map(|(index, (cell, arm))| ready(index, cell, arm, home, emit))
+        .filter_map(|(index, (cell, arm))| ready(index, cell, arm, home, &mut sites, emit))
         .collect();
     let Some(measured) = job.case.measured.as_ref() else {
         return began.elapsed();
@@ -75,6 +98,8 @@ pub(super) fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Durati
         _ => None,
     };
     let mut turns = Turns {
+        population: None,
+        level: 0,
         cells,
         floors,
         chance: Chance::new(job.seed),
@@ -93,9 +118,16 @@ pub(super) fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Durati
     match measured.gate.as_ref().map(|gate| gate.against) {
         None => {
             turns.settle(&of_machine, None);
-            turns.sample(&sampling);
+            turns.sample(job, &sampling);
         }
-        Some(against) => turns.decide(&sampling, against, &of_machine),
+        Some(against) => {
+            let levels = turns.levels();
+            if let Some(first) = levels.first() {
+                turns.leave_out(*first);
+                turns.populate(job, *first);
+            }
+            turns.decide(&sampling, against, &of_machine);
+        }
     }
     began.elapsed()
 }
@@ -111,6 +143,10 @@ enum Turn {
 
 /// What is left to be sampled, in turns.
 struct Turns<'t> {
+    /// What runs beside samples, once something does.
+    population: Option<Population>,
+    /// How many of it there are: cells that want as many take their turns.
+    level: u32,
     cells: Vec<Cell>,
     floors: Option<InTurns>,
     chance: Chance,
@@ -150,14 +186,86 @@ impl Turns<'_> {
         }
     }
 
-    /// As many samples of each case as the spec asks for, as far as there is time.
-    fn sample(&mut self, sampling: &Sampling) {
-        for round in 0..u64::from(sampling.warmup) + u64::from(sampling.samples) {
-            let is_over = |began: Instant| began.elapsed() >= sampling.max_duration.0;
-            self.round(round < u64::from(sampling.warmup), &is_over, &|_, _| None);
-            if is_over(self.began) {
+    /// How many containers run beside samples of some case, each number once, the smallest first.
+    fn levels(&self) -> Vec<u32> {
+        let levels: BTreeSet<u32> = self.cells.iter().map(|cell| cell.background).collect();
+        levels.into_iter().collect()
+    }
+
+    /// As many samples of each case as the spec asks for, as far as there is time. If cases want different backgrounds, rounds
+    /// of those that want the same follow each other: half of them while backgrounds grow, half while they shrink, so that
+    /// what changes steadily falls on all alike. Floors are measured with the smallest.
+    fn sample(&mut self, job: &Job, sampling: &Sampling) {
+        let levels = self.levels();
+        let half = sampling.samples.div_ceil(2);
+        let visits: Vec<(u32, u32)> = match levels.as_slice() {
+            [only] => vec![(*only, sampling.samples)],
+            _ => {
+                let growing = levels.iter().map(|level| (*level, half));
+                let shrinking = levels.iter().rev().map(|level| (*level, sampling.samples - half));
+                growing.chain(shrinking).collect()
+            }
+        };
+        let is_over = |began: Instant| began.elapsed() >= sampling.max_duration.0;
+        for (level, samples) in visits {
+            self.populate(job, level);
+            for round in 0..u64::from(sampling.warmup) + u64::from(samples) {
+                self.round(round < u64::from(sampling.warmup), &is_over, &|_, _| None);
+                if is_over(self.began) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Has so many containers run beside what follows. If they cannot, the cases that want them take no samples.
+    fn populate(&mut self, job: &Job, level: u32) {
+        self.level = level;
+        if self.population.is_none() && level == 0 {
+            return;
+        }
+        let population = match self.population.take() {
+            Some(population) => Ok(population),
+            None => Population::prepare(job.clone(), self.home, self.emit),
+        };
+        let set = population.and_then(|mut population| {
+            population.set(level, self.home, self.emit)?;
+            Ok(population)
+        });
+        let stuck = match set {
+            Ok(population) => {
+                self.population = Some(population);
                 return;
             }
+            Err(stuck) => stuck,
+        };
+        let (subject, message) = told(stuck);
+        let (here, others): (Vec<Cell>, Vec<Cell>) = self.cells.drain(..).partition(|cell| cell.background == level);
+        self.cells = others;
+        for cell in here {
+            (self.emit)(Event::Broken {
+                case: cell.job.case.header.id.clone(),
+                phase: "setup".into(),
+                index: 0,
+                subject,
+                message: message.clone(),
+            });
+        }
+    }
+
+    /// A gate has one background: cases that want another take no part in it.
+    fn leave_out(&mut self, level: u32) {
+        let (here, others): (Vec<Cell>, Vec<Cell>) = self.cells.drain(..).partition(|cell| cell.background == level);
+        self.cells = here;
+        for cell in others {
+            (self.emit)(Event::Unmet {
+                case: cell.job.case.header.id.clone(),
+                step: None,
+                check: None,
+                requirement: format!("background: {level}"),
+                seen: "a gate compares beside one background; `--only` chooses another".into(),
+                fault: false,
+            });
         }
     }
 
@@ -238,9 +346,12 @@ impl Turns<'_> {
         spent: &dyn Fn(Instant, u64) -> Option<f64>,
     ) -> Vec<Sample> {
         let mut samples = Vec::new();
-        let floors = self.floors.iter().flat_map(|floors| &floors.asked);
+        let least = self.cells.iter().map(|cell| cell.background).min();
+        let floors = self.floors.iter().filter(|_| least == Some(self.level));
+        let floors = floors.flat_map(|floors| &floors.asked);
         let mut order: Vec<Turn> = floors.map(|floor| Turn::Floor(*floor)).collect();
-        order.extend((0..self.cells.len()).map(Turn::Cell));
+        let wants = |at: &usize| self.cells[*at].background == self.level;
+        order.extend((0..self.cells.len()).filter(wants).map(Turn::Cell));
         self.chance.shuffle(&mut order);
         for turn in order {
             if is_over(self.began) {
@@ -322,18 +433,22 @@ fn cells(job: &Job) -> Vec<(Job, Option<Arm>)> {
 
 /// Prepares a case, and has it do once what is measured. Without its requirements, or if it cannot do that at all, it takes
 /// no samples, and it is told why.
-fn ready(index: usize, mut job: Job, arm: Option<Arm>, home: &Home, emit: &mut dyn FnMut(Event)) -> Option<Cell> {
+fn ready(
+    index: usize,
+    mut job: Job,
+    arm: Option<Arm>,
+    home: &Home,
+    sites: &mut Sites,
+    emit: &mut dyn FnMut(Event),
+) -> Option<Cell> {
     let measured = job.case.measured.clone()?;
     let sampling = &measured.benchmark.sampling;
     // Cases are in one place: their workloads must not have one name.
-    let beside = sampling.arrival.burst.unwrap_or(1);
-    let names: Vec<String> = (0..beside)
+    let names: Vec<String> = (0..sampling.arrival.of_a_round())
         .map(|number| format!("{WORKLOAD}-{index}-{number}"))
         .collect();
-    // Those that run beside all samples are the first case's.
-    let live = (index == 0 && sampling.background > 0).then(|| format!("{WORKLOAD}-live"));
     if let Some(workload) = job.case.spec.workloads.remove(WORKLOAD) {
-        for name in names.iter().chain(&live) {
+        for name in &names {
             job.case.spec.workloads.insert(name.clone(), workload.clone());
         }
     }
@@ -347,19 +462,17 @@ fn ready(index: usize, mut job: Job, arm: Option<Arm>, home: &Home, emit: &mut d
     }
     let made = match &measured.benchmark.workload.value {
         Kind::Container(_) | Kind::Bundle(_) => {
-            let populated = live.map_or(Ok(()), |name| {
-                background::populate(&mut world, &name, sampling.background)
-            });
             let mut prepare = |name: &String| Start::prepare(&mut world, name, measured.delay.clone());
-            let starts = populated.and_then(|()| names.iter().map(&mut prepare).collect::<Result<Vec<_>, _>>());
+            let starts = names.iter().map(&mut prepare).collect::<Result<Vec<_>, _>>();
             let every = sampling.arrival.every.map_or(Duration::ZERO, |every| every.0);
-            starts.map(|starts| What::Start(Burst::new(starts, every)))
+            starts.map(|starts| What::Start(Burst::new(starts, every, sampling.arrival.at_once())))
         }
-        Kind::Scheduling(load) => match Scheduling::prepare(&job, load) {
-            Ok(ready) => Ok(What::Scheduling(ready)),
-            Err(seen) => {
+        load => match other(load, &measured.benchmark, &job, home, sites) {
+            Ok(sampler) => Ok(What::Other(sampler)),
+            Err(Lack::Broken(message)) => Err(Stuck::Subject(message)),
+            Err(Lack::Unmet { requirement, seen }) => {
                 let missing = Missing {
-                    requirement: "the bundled cluster".into(),
+                    requirement,
                     seen,
                     fault: false,
                 };
@@ -369,12 +482,15 @@ fn ready(index: usize, mut job: Job, arm: Option<Arm>, home: &Home, emit: &mut d
         },
     };
     match made {
-        Ok(what) => Some(Cell { job, arm, state, what }),
+        Ok(what) => Some(Cell {
+            background: sampling.background,
+            job,
+            arm,
+            state,
+            what,
+        }),
         Err(stuck) => {
-            let (subject, message) = match stuck {
-                Stuck::Subject(message) => (true, message),
-                Stuck::Host(message) => (false, message),
-            };
+            let (subject, message) = told(stuck);
             emit(Event::Broken {
                 case,
                 phase: "setup".into(),
@@ -385,6 +501,40 @@ fn ready(index: usize, mut job: Job, arm: Option<Arm>, home: &Home, emit: &mut d
             None
         }
     }
+}
+
+/// Whether it is the subject's fault, and what happened.
+fn told(stuck: Stuck) -> (bool, String) {
+    match stuck {
+        Stuck::Subject(message) => (true, message),
+        Stuck::Host(message) => (false, message),
+    }
+}
+
+/// Prepares what is no container.
+fn other(
+    load: &Kind,
+    benchmark: &Benchmark,
+    job: &Job,
+    home: &Home,
+    sites: &mut Sites,
+) -> Result<Box<dyn Sampler>, Lack> {
+    let others = match load {
+        Kind::Service(load) => load.others,
+        _ => 0,
+    };
+    let mut site = || sites.of(job, home, others);
+    Ok(match load {
+        Kind::Container(_) | Kind::Bundle(_) => return Err(Lack::Broken("a container is no part of a cluster".into())),
+        Kind::Scheduling(load) => Box::new(Scheduling::prepare(job, load).map_err(|seen| Lack::Unmet {
+            requirement: "the bundled cluster".into(),
+            seen,
+        })?),
+        Kind::Network(load) => Box::new(Network::prepare(benchmark, load, &mut site)?),
+        Kind::Dns(load) => Box::new(Dns::prepare(load, &mut site()?.borrow_mut()).map_err(Lack::Broken)?),
+        Kind::Service(load) => Box::new(Service::prepare(load, &site()?).map_err(Lack::Broken)?),
+        Kind::Pods(load) => Box::new(Pods::prepare(benchmark, load, &site()?).map_err(Lack::Broken)?),
+    })
 }
 
 impl Cell {
@@ -401,15 +551,15 @@ impl Cell {
     fn slow_down(&mut self, delays: plant::Delays) {
         match &mut self.what {
             What::Start(start) => start.slow_down(delays),
-            // A scheduler is in no gate.
-            What::Scheduling(_) => {}
+            // Only containers are in gates.
+            What::Other(_) => {}
         }
     }
 
     fn take(&mut self, home: &Home, emit: &mut dyn FnMut(Event)) -> Vec<Sample> {
         match &mut self.what {
             What::Start(start) => start.take(&mut World::new(&self.job, home, &self.state, emit)),
-            What::Scheduling(scheduling) => vec![scheduling.take()],
+            What::Other(sampler) => vec![sampler.take()],
         }
     }
 }

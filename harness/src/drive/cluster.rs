@@ -96,8 +96,9 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts or reaches the cluster of a case, and makes its namespace.
-    pub(super) fn up(job: &Job, home: &Home) -> Result<Self, Lack> {
+    /// Starts or reaches the cluster of a case, and makes its namespace. Of several that are started in one guard each has
+    /// another number.
+    pub(super) fn up(job: &Job, home: &Home, number: usize) -> Result<Self, Lack> {
         let deadline = job.case.spec.timeouts.step.map_or(Duration::from_secs(10), |t| t.0);
         let broken = |error: kubernetes::Error| Lack::Broken(crate::chain(&error));
         let declared = job.case.spec.cluster.as_ref();
@@ -107,7 +108,7 @@ impl Cluster {
                 (client, None)
             }
             None => {
-                let server = Server::start(job, home)?;
+                let server = Server::start(job, home, number)?;
                 let client = Client::open(&server.kubeconfig, None, deadline).map_err(broken)?;
                 (client, Some(server))
             }

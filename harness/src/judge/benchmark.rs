@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use record::bench::{Baseline, BaselineCase, Figures, Sample, Setting};
 use record::{Event, Host, SubjectInfo, Verdict};
-use spec::benchmark::{CONFIDENCE, Counted, Figure, Likeness, Measure, Metric, Regression, Threshold};
+use spec::benchmark::{CONFIDENCE, Figure, Likeness, Load, Measure, Metric, OfFloor, Regression, Threshold};
 use spec::quantity::Bound;
 
 use self::floors::Floors;
@@ -39,6 +39,8 @@ struct Known<'e> {
     ended: Option<Verdict>,
     host: Option<(&'e Host, &'e [SubjectInfo])>,
     subject: &'e str,
+    /// What the kernel itself took in the same rounds.
+    floors: Floors<'e>,
 }
 
 /// The final verdicts of a case, from the events that carry its id and that of the healthy case beside it.
@@ -70,7 +72,7 @@ pub(super) fn figures(case: &Case, measured: &Measured, events: &[Event]) -> Opt
     if known.samples.is_empty() {
         return None;
     }
-    let floors = Floors::of(&case.header.test, events);
+    let floors = &known.floors;
     let measures = measured.benchmark.measure.iter().map(|(name, measure)| {
         let values = values(&known.samples, measure);
         let shown = Figure::ALL.iter().filter(|(name, _)| SHOWN.contains(name));
@@ -155,15 +157,8 @@ fn value(sample: &Sample, measure: &Measure) -> Option<f64> {
             let at = |name: &str| sample.points.get(name);
             Some(at(to.value.name())? - at(from.value.name())?)
         }
-        (_, _, Some(rate)) => sample.rates.get(rate_name(rate.value)).copied(),
+        (_, _, Some(rate)) => sample.rates.get(rate.value.name()).copied(),
         _ => sample.sizes.get(measure.size.as_ref()?.value.name()).copied(),
-    }
-}
-
-fn rate_name(rate: Counted) -> &'static str {
-    match rate {
-        Counted::Pods => "pods",
-        Counted::Gates => "gates",
     }
 }
 
@@ -184,8 +179,7 @@ fn unit(measure: &Measure) -> &'static str {
     match measure.rate.as_ref().map(|rate| rate.value) {
         None if measure.size.is_some() => "KiB",
         None => "ms",
-        Some(Counted::Pods) => "pods/s",
-        Some(Counted::Gates) => "x gate",
+        Some(rate) => rate.unit(),
     }
 }
 
@@ -229,6 +223,7 @@ impl<'e> Known<'e> {
             ended: None,
             host: None,
             subject: &case.header.subject,
+            floors: Floors::of(&case.header.test, events),
         };
         for event in events {
             match event {
@@ -260,7 +255,7 @@ impl<'e> Known<'e> {
                     let is_reference = measured.gate.as_ref().is_some_and(|gate| gate.reference.is_none());
                     known.ended = Some(if *subject && !is_reference {
                         Verdict::Fail {
-                            want: "a start that can be measured".into(),
+                            want: "something that can be measured".into(),
                             got: message.clone(),
                             because: None,
                         }
@@ -291,7 +286,7 @@ impl<'e> Known<'e> {
             ));
         }
         let sampling = &self.measured.benchmark.sampling;
-        let wanted = sampling.samples as usize * sampling.arrival.burst.unwrap_or(1) as usize;
+        let wanted = sampling.samples as usize * sampling.arrival.of_a_round() as usize;
         // A gate ends when it has decided.
         if self.samples.len() < wanted && self.measured.gate.is_none() {
             notes.push(format!("cut short: {} of {wanted} samples", self.samples.len()));
@@ -392,6 +387,9 @@ impl<'e> Known<'e> {
         if threshold.max.is_some() || threshold.min.is_some() {
             verdicts.push(self.absolute(threshold, measure, &spread));
         }
+        if let Some(bounds) = threshold.of_floor {
+            verdicts.push(self.of_floor(threshold, bounds, measure, figure, &spread));
+        }
         if let Some(regression) = threshold.regression {
             verdicts.push(self.against(threshold, regression, name, measure, figure, &spread));
         }
@@ -402,28 +400,67 @@ impl<'e> Known<'e> {
         })
     }
 
-    fn absolute(&self, threshold: &Threshold, measure: &Measure, spread: &Spread) -> Verdict {
-        if self.setting.is_some_and(|setting| setting.debug) {
-            return Verdict::Skip {
+    /// Why a debug build is not held against a bound, if that is what was measured.
+    fn of_debug(&self) -> Option<Verdict> {
+        self.setting
+            .is_some_and(|setting| setting.debug)
+            .then(|| Verdict::Skip {
                 requirement: "a release build".into(),
                 seen: "debug build: how fast it is means nothing; build with `--release`".into(),
                 after_step: false,
-            };
+            })
+    }
+
+    fn absolute(&self, threshold: &Threshold, measure: &Measure, spread: &Spread) -> Verdict {
+        if let Some(verdict) = self.of_debug() {
+            return verdict;
         }
-        let unit = unit(measure);
         let found = spread.interval(CONFIDENCE);
         let amount = |bound: Option<Bound>| match bound? {
             Bound::Time(time) => Some(time.0.as_secs_f64() * 1e3),
             Bound::Number(number) => Some(number),
             Bound::Percent(_) => None,
         };
-        let (min, max) = (amount(threshold.min), amount(threshold.max));
+        let got = format!("{}: {}", threshold.metric.value, shown(found, unit(measure)));
+        self.within(threshold, found, [amount(threshold.min), amount(threshold.max)], &got)
+    }
+
+    fn of_floor(
+        &self,
+        threshold: &Threshold,
+        bounds: OfFloor,
+        measure: &Measure,
+        figure: Figure,
+        spread: &Spread,
+    ) -> Verdict {
+        // Packets are carried by the kernel, whoever made its rules.
+        let is_kernels = matches!(self.measured.benchmark.workload.value, Load::Network(_));
+        if let Some(verdict) = self.of_debug().filter(|_| !is_kernels) {
+            return verdict;
+        }
+        let Some((floor, found)) = self.floors.multiple(measure, figure, spread) else {
+            let why: Vec<String> = self.floors.notes().collect();
+            return Verdict::Skip {
+                requirement: "a floor in the same rounds".into(),
+                seen: match why.is_empty() {
+                    true => "none of this measure was taken; `sampling: {floors: …}` names some".into(),
+                    false => why.join("; "),
+                },
+                after_step: false,
+            };
+        };
         let got = format!(
-            "{}: {}, {} samples",
+            "{} / {floor}: {}, {}",
             threshold.metric.value,
-            shown(found, unit),
-            self.samples.len()
+            shown(found, "x"),
+            shown(spread.interval(CONFIDENCE), unit(measure))
         );
+        self.within(threshold, found, [bounds.min, bounds.max], &got)
+    }
+
+    /// Whether the whole interval lies between two bounds, or none of it.
+    fn within(&self, threshold: &Threshold, found: Interval, [min, max]: [Option<f64>; 2], got: &str) -> Verdict {
+        let got = format!("{got}, {} samples", self.samples.len());
         if max.is_some_and(|max| found.low > max) || min.is_some_and(|min| found.high < min) {
             return Verdict::Fail {
                 want: wanted(threshold),
@@ -436,8 +473,7 @@ impl<'e> Known<'e> {
         }
         let bound = max.filter(|max| found.high > *max).or(min).unwrap_or_default();
         let more = format!(
-            "{}; the bound lies within the interval{}",
-            got,
+            "{got}; the bound lies within the interval{}",
             enough(self.samples.len(), found, bound)
         );
         self.open([found.low, found.high], more)
@@ -563,6 +599,10 @@ fn wanted(threshold: &Threshold) -> String {
     let mut parts = Vec::new();
     parts.extend(threshold.max.map(|max| format!("at most {max}")));
     parts.extend(threshold.min.map(|min| format!("at least {min}")));
+    if let Some(OfFloor { max, min }) = threshold.of_floor {
+        parts.extend(max.map(|max| format!("at most {max} times its floor")));
+        parts.extend(min.map(|min| format!("at least {min} times its floor")));
+    }
     if let Some(Regression { rel, confidence }) = threshold.regression {
         parts.push(format!(
             "not more than {rel} worse ({:.0}% confidence)",

@@ -5,7 +5,7 @@ pub mod gate;
 
 use record::CheckHeader;
 use serde::{Deserialize, Serialize};
-use spec::benchmark::{Delay, Load};
+use spec::benchmark::Delay;
 use spec::{Benchmark, Fault, Kind, LoadedDocument};
 
 use self::gate::{Against, Gate, REFERENCE};
@@ -123,14 +123,12 @@ fn cells(
             spec: benchmark.as_test(),
         };
         let mut seats = seats(&test.spec, subjects, offer.targets);
-        if matches!(benchmark.workload.value, Load::Scheduling(_)) {
-            // Somebody else's scheduler cannot be had without the rest of their cluster.
-            seats.retain(|(subject, _)| *subject != KUBE);
-        }
+        let load = &benchmark.workload.value;
+        // Of somebody else's cluster neither the scheduler can be had without the rest, nor are its nodes here.
+        seats.retain(|(subject, _)| *subject != KUBE);
         if selection.against.is_some() {
-            // Of a scheduler there is no slowdown to plant.
-            let is_scheduling = matches!(benchmark.workload.value, Load::Scheduling(_));
-            seats.retain(|(subject, _)| *subject != REFERENCE && !is_scheduling);
+            // Of a cluster there is no slowdown to plant.
+            seats.retain(|(subject, _)| *subject != REFERENCE && load.is_of_runtime());
         }
         *not_selected += usize::from(seats.is_empty());
         let reference = selection

@@ -4,8 +4,8 @@ use super::{Checker, DEFAULT_TIMEOUT, Names, Place, expected_one_of, is_dns_labe
 use crate::{
     Spanned, Target,
     benchmark::{
-        Benchmark, BenchmarkDocument, FAILURES, Figure, Load, Measure, Metric, Planted, Point, Regression, Sampling,
-        Threshold,
+        Benchmark, BenchmarkDocument, Counted, FAILURES, Figure, Generator, Load, Measure, Metric, OfFloor, Planted,
+        Point, Regression, Sampling, Threshold,
     },
     fault::Fault,
     node::Node,
@@ -58,6 +58,33 @@ const MOST_AT_ONCE: u32 = 64;
 
 /// Most containers that run beside samples.
 const MOST_BESIDE: u32 = 500;
+
+fn names(points: &[Point]) -> String {
+    let names: Vec<&str> = points.iter().map(|point| point.name()).collect();
+    names.join(", ")
+}
+
+/// What can be measured of a workload, in words.
+fn measurable(load: &Load) -> String {
+    let mut all = Vec::new();
+    if !load.points().is_empty() {
+        all.push(format!("`{{from: POINT, to: POINT}}` of {}", names(load.points())));
+    }
+    let rates = load.rates().iter();
+    all.extend(rates.map(|rate| format!("`{{rate: {}}}`", rate.name())));
+    all.extend(load.has_size().then(|| "`{size: resident}`".to_owned()));
+    format!("expected {}", all.join(" or "))
+}
+
+fn is_by_iperf3(load: &Load) -> bool {
+    matches!(load, Load::Network(network) if network.generator == Generator::Iperf3)
+}
+
+/// Most pods that are applied for a sample.
+const MOST_PODS: u32 = 100;
+
+/// Most Services beside the one that is changed.
+const MOST_SERVICES: u32 = 1000;
 
 /// What a bound may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,10 +144,7 @@ impl Checker<'_> {
 
     fn load(&mut self, benchmark: &Benchmark, spec: &Place<'_>) {
         let place = spec.key("workload");
-        let wanted = match &benchmark.workload.value {
-            Load::Scheduling(_) => Target::Cluster,
-            Load::Container(_) | Load::Bundle(_) => Target::Runtime,
-        };
+        let wanted = benchmark.workload.value.target();
         if let Some(workload) = self.test.workloads.get(crate::benchmark::WORKLOAD) {
             self.workload(crate::benchmark::WORKLOAD, &workload.value, &place);
         }
@@ -145,9 +169,11 @@ impl Checker<'_> {
                 ),
             );
         }
+        self.counts(&benchmark.workload.value, &place);
         if !benchmark.targets.iter().any(|target| target.value == wanted) && !benchmark.targets.is_empty() {
-            let (what, word) = match wanted {
-                Target::Cluster => ("scheduling is measured on a cluster", "cluster"),
+            let (what, word) = match (&benchmark.workload.value, wanted) {
+                (Load::Scheduling(_), _) => ("scheduling is measured on a cluster", "cluster"),
+                (_, Target::Cluster) => ("this is measured on a cluster", "cluster"),
                 _ => ("containers are measured on a runtime", "runtime"),
             };
             let fault = Fault::new(spec.key("targets").extent, what);
@@ -155,8 +181,22 @@ impl Checker<'_> {
         }
     }
 
+    /// How many of something a workload asks for.
+    fn counts(&mut self, load: &Load, place: &Place<'_>) {
+        let (keys, count, range) = match load {
+            Load::Pods(pods) => (["pods", "count"], pods.count, 1..=MOST_PODS),
+            Load::Service(service) => (["service", "others"], service.others, 0..=MOST_SERVICES),
+            _ => return,
+        };
+        if !range.contains(&count) {
+            let extent = place.key(keys[0]).key(keys[1]).extent;
+            let fault = Fault::new(extent, format!("{count} {} make no sense", keys[1]));
+            self.fault(fault.hint(format!("expected {} to {}", range.start(), range.end())));
+        }
+    }
+
     fn measures(&mut self, benchmark: &Benchmark, place: &Place<'_>) {
-        let is_scheduling = matches!(benchmark.workload.value, Load::Scheduling(_));
+        let load = &benchmark.workload.value;
         for (name, measure) in &benchmark.measure {
             let label = place.label(name);
             if !is_dns_label(&name.to_ascii_lowercase()) || name == FAILURES {
@@ -170,26 +210,23 @@ impl Checker<'_> {
                     to: Some(to),
                     rate: None,
                     size: None,
-                } => {
-                    if is_scheduling {
-                        let fault = Fault::new(label, "scheduling has no points of a container's life");
-                        self.fault(fault.hint("expected `{rate: pods}` or `{rate: gates}`"));
-                    } else if from.value >= to.value {
-                        let extent = place.key("to").extent;
-                        let message = format!("`{}` does not come after `{}`", to.value.name(), from.value.name());
-                        let order = Point::ALL.map(Point::name).join(", ");
-                        self.fault(Fault::new(extent, message).hint(format!("the order is {order}")));
-                    }
-                }
+                } => self.time(load, from, to, &place),
                 Measure {
                     from: None,
                     to: None,
-                    rate: Some(_),
+                    rate: Some(rate),
                     size: None,
                 } => {
-                    if !is_scheduling {
-                        let fault = Fault::new(place.label("rate"), "a container that starts schedules no pods");
-                        self.fault(fault.hint("expected `{from: POINT, to: POINT}`"));
+                    if !load.rates().contains(&rate.value) {
+                        let message = if load.is_of_runtime() {
+                            "a container that starts schedules no pods".to_owned()
+                        } else {
+                            format!("this workload has no rate of {}", rate.value.name())
+                        };
+                        self.fault(Fault::new(place.label("rate"), message).hint(measurable(load)));
+                    } else if rate.value != Counted::Bits && is_by_iperf3(load) {
+                        let fault = Fault::new(place.label("rate"), "iperf3 sends, and does not ask");
+                        self.fault(fault.hint("expected `{rate: bits}`"));
                     }
                 }
                 Measure {
@@ -198,9 +235,9 @@ impl Checker<'_> {
                     rate: None,
                     size: Some(_),
                 } => {
-                    if is_scheduling {
-                        let fault = Fault::new(place.label("size"), "scheduling leaves nothing behind that has a size");
-                        self.fault(fault.hint("expected `{rate: pods}` or `{rate: gates}`"));
+                    if !load.has_size() {
+                        let fault = Fault::new(place.label("size"), "this leaves nothing behind that has a size");
+                        self.fault(fault.hint(measurable(load)));
                     }
                 }
                 Measure { .. } if self.is_whole => {
@@ -209,6 +246,24 @@ impl Checker<'_> {
                 }
                 Measure { .. } => {}
             }
+        }
+    }
+
+    fn time(&mut self, load: &Load, from: &Spanned<Point>, to: &Spanned<Point>, place: &Place<'_>) {
+        let points = load.points();
+        let foreign = [("from", from), ("to", to)]
+            .into_iter()
+            .find(|(_, point)| !points.contains(&point.value));
+        if let Some((key, point)) = foreign {
+            let message = format!("this workload has no point `{}`", point.value.name());
+            self.fault(Fault::new(place.key(key).extent, message).hint(measurable(load)));
+        } else if is_by_iperf3(load) {
+            let fault = Fault::new(place.key("from").extent, "iperf3 sends, and does not ask");
+            self.fault(fault.hint("expected `{rate: bits}`"));
+        } else if from.value >= to.value {
+            let message = format!("`{}` does not come after `{}`", to.value.name(), from.value.name());
+            let fault = Fault::new(place.key("to").extent, message);
+            self.fault(fault.hint(format!("the order is {}", names(points))));
         }
     }
 
@@ -237,16 +292,34 @@ impl Checker<'_> {
         let Sampling {
             arrival, background, ..
         } = &benchmark.sampling;
-        let is_scheduling = matches!(benchmark.workload.value, Load::Scheduling(_));
+        let load = &benchmark.workload.value;
         let is_told = arrival.burst.is_some() || arrival.every.is_some();
-        if is_scheduling && (is_told || *background > 0) {
-            let fault = Fault::new(place.extent, "scheduling starts no containers");
+        if !load.is_of_runtime() && (is_told || *background > 0) {
+            let message = match load {
+                Load::Scheduling(_) => "scheduling starts no containers",
+                _ => "a cluster is not asked to start containers",
+            };
+            let fault = Fault::new(place.extent, message);
             self.fault(fault.hint("`arrival` and `background` are for containers"));
         }
         let arrival_place = place.key("arrival");
         if arrival.burst.is_some_and(|burst| !(2..=MOST_AT_ONCE).contains(&burst)) {
             let fault = Fault::new(arrival_place.key("burst").extent, "this is no burst");
             self.fault(fault.hint(format!("expected 2 to {MOST_AT_ONCE}")));
+        }
+        if arrival.bursts.is_some() && (arrival.burst.is_none() || arrival.every.is_none()) {
+            let fault = Fault::new(
+                arrival_place.label("bursts"),
+                "bursts of what, and how often, is not told",
+            );
+            self.fault(fault.hint("expected `burst` and `every` beside it"));
+        }
+        let is_some = arrival.bursts.is_none_or(|bursts| bursts >= 2);
+        if arrival.bursts.is_some() && !(is_some && arrival.of_a_round() <= MOST_AT_ONCE) {
+            let fault = Fault::new(arrival_place.key("bursts").extent, "these are no bursts of a round");
+            self.fault(fault.hint(format!(
+                "expected 2 or more, of {MOST_AT_ONCE} containers in all at most"
+            )));
         }
         if arrival.burst.is_some() && benchmark.lives() {
             let fault = Fault::new(
@@ -287,9 +360,10 @@ impl Checker<'_> {
 
     fn threshold(&mut self, threshold: &Threshold, benchmark: &Benchmark, place: &Place<'_>) {
         let id = &threshold.id.value;
-        if threshold.max.is_none() && threshold.min.is_none() && threshold.regression.is_none() && self.is_whole {
+        let is_bounded = threshold.max.is_some() || threshold.min.is_some();
+        if !is_bounded && threshold.regression.is_none() && threshold.of_floor.is_none() && self.is_whole {
             let fault = Fault::new(place.label("id"), format!("threshold `{id}` accepts every figure"));
-            self.fault(fault.hint("it needs `max`, `min` or `regression`"));
+            self.fault(fault.hint("it needs `max`, `min`, `ofFloor` or `regression`"));
         }
         let unit = self.metric(threshold, benchmark, place);
         for (key, bound) in [("max", threshold.max), ("min", threshold.min)] {
@@ -299,6 +373,9 @@ impl Checker<'_> {
                 let message = format!("`{bound}` is no bound of `{}`", threshold.metric.value);
                 self.fault(Fault::new(place.key(key).extent, message).hint(unit.wanted()));
             }
+        }
+        if let Some(bound) = threshold.of_floor {
+            self.of_floor(bound, unit, &place.key("ofFloor"));
         }
         if let Some(Regression { rel, confidence }) = threshold.regression {
             let place = place.key("regression");
@@ -315,6 +392,23 @@ impl Checker<'_> {
                 let fault = Fault::new(extent, format!("a confidence of {confidence} makes no sense"));
                 self.fault(fault.hint("expected 0.5 or more and less than 1, such as 0.95"));
             }
+        }
+    }
+
+    fn of_floor(&mut self, bound: OfFloor, unit: Option<Unit>, place: &Place<'_>) {
+        if unit == Some(Unit::Share) {
+            let fault = Fault::new(place.extent, "`failures` have no floor");
+            self.fault(fault.hint("expected `max`"));
+        }
+        let ends = [bound.min, bound.max];
+        let is_sound = |end: &f64| end.is_finite() && *end > 0.0;
+        let is_empty = matches!(ends, [Some(min), Some(max)] if min > max);
+        if ends.iter().flatten().count() == 0 && self.is_whole {
+            let fault = Fault::new(place.extent, "`ofFloor` accepts every multiple");
+            self.fault(fault.hint("it needs `max` or `min`"));
+        } else if is_empty || !ends.iter().flatten().all(is_sound) {
+            let fault = Fault::new(place.extent, "no figure is such a multiple of its floor");
+            self.fault(fault.hint("expected numbers above 0, `min` not above `max`"));
         }
     }
 
@@ -360,12 +454,16 @@ impl Checker<'_> {
         }
         self.threshold_references(&planted.must_fail, &place.key("mustFail"));
         let inject = place.key("inject");
-        if matches!(benchmark.workload.value, Load::Scheduling(_)) {
+        if !benchmark.workload.value.is_of_runtime() {
             let fault = Fault::new(
                 inject.extent,
                 format!("sabotage `{id}` slows a command that is not called"),
             );
-            self.fault(fault.hint("scheduling has neither `create` nor `start`"));
+            let what = match benchmark.workload.value {
+                Load::Scheduling(_) => "scheduling",
+                _ => "a cluster",
+            };
+            self.fault(fault.hint(format!("{what} has neither `create` nor `start`")));
         } else if !matches!(planted.inject.at.value, Point::Create | Point::Start) {
             let extent = inject.key("at").extent;
             let fault = Fault::new(

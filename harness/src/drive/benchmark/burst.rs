@@ -1,4 +1,4 @@
-//! Starts beside each other: all at once, or one each so often, whether those before have ended or not.
+//! Starts beside each other: all at once, or one or several each so often, whether those before have ended or not.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,13 @@ pub(super) struct Burst {
     /// One at least.
     starts: Vec<Start>,
     every: Duration,
+    at_once: u32,
 }
 
 impl Burst {
-    /// Of these, one each `every`; nothing is all at once.
-    pub(super) fn new(starts: Vec<Start>, every: Duration) -> Self {
-        Self { starts, every }
+    /// Of these, so many each `every`; if that is nothing, all at once.
+    pub(super) fn new(starts: Vec<Start>, every: Duration, at_once: u32) -> Self {
+        Self { starts, every, at_once }
     }
 
     /// Plants these waits into the next samples.
@@ -37,7 +38,8 @@ impl Burst {
         }
         let around = Around::of(world);
         let first = Instant::now() + HEAD_START;
-        let intended = (0..).map(|number: u32| first + self.every * number);
+        let (every, at_once) = (self.every, self.at_once.max(1));
+        let intended = (0..).map(|number: u32| first + every * (number / at_once));
         std::thread::scope(|scope| {
             let running: Vec<_> = self
                 .starts

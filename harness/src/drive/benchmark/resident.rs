@@ -12,13 +12,13 @@ pub(super) fn processes() -> BTreeSet<i32> {
 
 /// The memory of all processes that were not there before, KiB: the sum of their proportional set sizes.
 pub(super) fn since(before: &BTreeSet<i32>) -> f64 {
-    let now = processes();
-    let sizes = now.difference(before).filter_map(|pid| {
-        // One that is just ending has none.
-        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        proportional(&text)
-    });
-    sizes.sum()
+    processes().difference(before).filter_map(size).sum()
+}
+
+fn size(pid: &i32) -> Option<f64> {
+    // One that is just ending has none.
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    proportional(&text)
 }
 
 /// `Pss` of a `smaps_rollup` (`proc(5)`), KiB.

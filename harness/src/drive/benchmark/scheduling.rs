@@ -11,6 +11,7 @@ use record::bench::Sample;
 use serde_json::Value;
 use spec::benchmark::Scheduling as Load;
 
+use super::Sampler;
 use crate::guard::Job;
 use crate::wait;
 
@@ -36,15 +37,6 @@ impl Scheduling {
             }),
             other => Err(format!("`{}` has no scheduler of its own to measure", other.join(" "))),
         }
-    }
-
-    /// Runs it once.
-    pub(super) fn take(&mut self) -> Sample {
-        let mut sample = Sample::default();
-        if let Err(failure) = self.run(&mut sample) {
-            sample.failure = Some(failure);
-        }
-        sample
     }
 
     fn run(&self, sample: &mut Sample) -> Result<(), String> {
@@ -97,6 +89,14 @@ impl Scheduling {
         sample.rates.insert("pods".into(), rate);
         sample.rates.insert("gates".into(), rate / demanded);
         Ok(())
+    }
+}
+
+impl Sampler for Scheduling {
+    fn take(&mut self) -> Sample {
+        let mut sample = Sample::default();
+        sample.failure = self.run(&mut sample).err();
+        sample
     }
 }
 

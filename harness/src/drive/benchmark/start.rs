@@ -402,7 +402,7 @@ fn text_of(reader: &OwnedFd, within: Duration) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// Takes the exit codes of what a failed start left to PID 1.
-fn reap() {
+/// Takes the exit codes of what has ended and was left to PID 1.
+pub(super) fn reap() {
     while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
 }

@@ -29,7 +29,7 @@ pub(in crate::drive) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(job: &Job, home: &Home) -> Result<Self, Lack> {
+    pub(super) fn start(job: &Job, home: &Home, number: usize) -> Result<Self, Lack> {
         if !home.by_root {
             return Err(Lack::Unmet {
                 requirement: "root: true".into(),
@@ -37,14 +37,18 @@ impl Server {
                     .into(),
             });
         }
+        let of_its_own = match number {
+            0 => String::new(),
+            number => format!("-{number}"),
+        };
         let tmp = PathBuf::from(format!("{HOME}/tmp"));
         let (config, kubeconfig, log) = (
-            tmp.join("cluster.json"),
-            tmp.join("kubeconfig"),
-            tmp.join("cluster.log"),
+            tmp.join(format!("cluster{of_its_own}.json")),
+            tmp.join(format!("kubeconfig{of_its_own}")),
+            tmp.join(format!("cluster{of_its_own}.log")),
         );
         let broken = |act: &str, why: &dyn std::fmt::Display| Lack::Broken(format!("failed to {act}: {why}"));
-        std::fs::write(&config, configuration(job).to_string())
+        std::fs::write(&config, configuration(job, &of_its_own).to_string())
             .map_err(|error| broken(&format!("write `{}`", config.display()), &error))?;
         let stderr = File::create(&log).map_err(|error| broken(&format!("make `{}`", log.display()), &error))?;
         let (program, words) = job
@@ -90,10 +94,10 @@ impl Server {
     }
 }
 
-/// What `cluster serve` is told.
-fn configuration(job: &Job) -> Value {
+/// What `cluster serve` is told. Directories and control groups of nodes bear their names.
+fn configuration(job: &Job, of_its_own: &str) -> Value {
     let declared = job.case.spec.cluster.clone().unwrap_or_default();
-    let mut config = json!({"nodes": [{"name": "node", "count": NODES}]});
+    let mut config = json!({"nodes": [{"name": format!("node{of_its_own}"), "count": NODES}]});
     if !declared.nodes.is_empty() {
         let nodes = declared.nodes.iter().map(|node| json!(node.value));
         config["nodes"] = nodes.collect();

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use record::Event;
 use record::bench::{FloorSample, Measured, Ratio};
-use spec::benchmark::{CONFIDENCE, Figure, Measure, Point};
+use spec::benchmark::{CONFIDENCE, Counted, Figure, Measure, Point};
 
-use super::spread::{Spread, ratio};
+use super::spread::{Interval, Spread, ratio};
 use super::{SHOWN, figure_of};
 
 /// The floors of a start, the one that does most first.
@@ -14,6 +14,12 @@ const OF_START: [&str; 6] = ["L5", "L4.overlay", "L4.bind", "L3", "L2.pid", "L1"
 
 /// The floor of an end.
 const OF_END: &str = "L9";
+
+/// The floor of a request and its answer, and of a name that is asked for.
+const OF_REQUEST: &str = "L12.veth";
+
+/// The floor of a connection with a request.
+const OF_CONNECTION: &str = "L12.connect";
 
 /// What the kernel itself took in the rounds of a benchmark.
 #[derive(Default)]
@@ -64,25 +70,52 @@ impl<'e> Floors<'e> {
 
     /// The figures of a measure as multiples of those of its floor, if it has one.
     pub(super) fn ratio(&self, measure: &Measure, values: &[f64]) -> Option<Ratio> {
-        let (from, to) = (measure.from.as_ref()?.value, measure.to.as_ref()?.value);
-        let name = match (from, to) {
-            (Point::Create, to) if to <= Point::Exit => {
-                *OF_START.iter().find(|name| self.values.contains_key(**name))?
-            }
-            (Point::Exit, Point::Deleted) => OF_END,
-            _ => return None,
-        };
-        let (_, floor) = self.values.get(name)?;
+        let (name, floor) = self.floor(measure)?;
         Some(Ratio {
             floor: name.into(),
-            figures: shown(|figure| {
-                Some(ratio(
-                    &Spread::of(figure, values)?,
-                    &Spread::of(figure, floor)?,
-                    CONFIDENCE,
-                ))
-            }),
+            figures: shown(|figure| multiple(figure, &Spread::of(figure, values)?, &floor)),
         })
+    }
+
+    /// One figure of a measure as a multiple of its floor's, and the name of the floor.
+    pub(super) fn multiple(
+        &self,
+        measure: &Measure,
+        figure: Figure,
+        spread: &Spread,
+    ) -> Option<(&'static str, Interval)> {
+        let (name, floor) = self.floor(measure)?;
+        Some((name, multiple(figure, spread, &floor)?))
+    }
+
+    /// The floor of a measure, and its values in the measure's unit.
+    fn floor(&self, measure: &Measure) -> Option<(&'static str, Vec<f64>)> {
+        let name = match measure.rate.as_ref().map(|rate| rate.value) {
+            Some(Counted::Bits) => "L11",
+            Some(Counted::Connections) => OF_CONNECTION,
+            Some(_) => return None,
+            None => match (measure.from.as_ref()?.value, measure.to.as_ref()?.value) {
+                (Point::Create, to) if to <= Point::Exit => self.of_start()?,
+                (Point::Exit, Point::Deleted) => OF_END,
+                (Point::Request | Point::Query, _) => OF_REQUEST,
+                (Point::Change, Point::Effective) => OF_CONNECTION,
+                (Point::Apply, Point::Ready) => self.of_start()?,
+                _ => return None,
+            },
+        };
+        let (unit, floor) = self.values.get(name)?;
+        let is_rate = measure.rate.is_some();
+        let convert = |value: &f64| match (*unit, is_rate) {
+            // So many in a second.
+            ("us", true) => 1e6 / value,
+            ("us", false) => value / 1e3,
+            _ => *value,
+        };
+        Some((name, floor.iter().map(convert).collect()))
+    }
+
+    fn of_start(&self) -> Option<&'static str> {
+        OF_START.into_iter().find(|name| self.values.contains_key(name))
     }
 
     /// Which could not be measured, and why.
@@ -93,8 +126,12 @@ impl<'e> Floors<'e> {
     }
 }
 
+fn multiple(figure: Figure, spread: &Spread, floor: &[f64]) -> Option<Interval> {
+    Some(ratio(spread, &Spread::of(figure, floor)?, CONFIDENCE))
+}
+
 /// The figures that reports show, as far as there are any.
-fn shown(of: impl Fn(Figure) -> Option<super::spread::Interval>) -> Vec<record::bench::Figure> {
+fn shown(of: impl Fn(Figure) -> Option<Interval>) -> Vec<record::bench::Figure> {
     let figures = Figure::ALL.iter().filter(|(name, _)| SHOWN.contains(name));
     figures
         .filter_map(|(name, figure)| Some(figure_of(name, of(*figure)?)))

@@ -1,6 +1,6 @@
 //! Samples that are written down here, and what thresholds say of them.
 
-use record::bench::{Arm, Baseline, BaselineCase, Gate, Isolation, Sample, Setting};
+use record::bench::{Arm, Baseline, BaselineCase, FloorSample, Gate, Isolation, Sample, Setting};
 use record::{Event, Host, SubjectInfo, Verdict};
 use spec::Target;
 
@@ -399,4 +399,97 @@ fn a_reference_that_cannot_start_is_no_failure_of_the_subject() {
         ]
         .map(|(check, word)| (check.to_owned(), word))
     );
+}
+
+fn floors(name: &str, unit: &str, values: &[f64]) -> Vec<Event> {
+    let of = |value: &f64| {
+        Event::Floor(Box::new(FloorSample {
+            test: "start".into(),
+            floor: name.into(),
+            unit: unit.into(),
+            values: [(name.to_owned(), *value)].into(),
+            ..FloorSample::default()
+        }))
+    };
+    values.iter().map(of).collect()
+}
+
+#[test]
+fn a_multiple_of_a_floor_is_bounded() {
+    let case = cases(
+        "  - {id: slower, metric: total.p50, ofFloor: {max: 2}}",
+        Sabotaging::None,
+    )
+    .remove(0);
+    for (milliseconds, told) in [(15.0, "pass"), (20.0, "inconclusive"), (30.0, "fail")] {
+        let mut events = samples(ID, &around(milliseconds));
+        events.extend(floors("L5", "ms", &around(10.0)));
+        assert_eq!(word(&case, &events), told, "{milliseconds}");
+    }
+    let mut events = samples(ID, &around(15.0));
+    assert_eq!(word(&case, &events), "skip", "there is no floor");
+    events.push(Event::Floor(Box::new(FloorSample {
+        test: "start".into(),
+        floor: "L5".into(),
+        failure: Some("no namespaces".into()),
+        ..FloorSample::default()
+    })));
+    let Verdict::Skip { seen, .. } = verdict(&case, &events) else {
+        panic!("{:?}", verdict(&case, &events));
+    };
+    assert!(seen.contains("no namespaces"), "{seen}");
+}
+
+/// The figures of a network's measures, with what they are multiples of.
+#[test]
+fn figures_of_a_network_are_multiples_of_the_wire() {
+    let text = "
+apiVersion: plimsoll.dev/v1
+kind: Benchmark
+metadata: {name: start}
+spec:
+  description: What a network carries.
+  targets: [cluster]
+  workload: {network: {path: sameNode}}
+  measure: {bits: {rate: bits}, made: {rate: connections}, asked: {from: request, to: response}}
+  thresholds:
+  - {id: carries, metric: bits.p50, ofFloor: {min: 0.4, max: 0.6}}
+  - {id: makes, metric: made.p50, ofFloor: {min: 0.4, max: 0.6}}
+  - {id: answers, metric: asked.p50, ofFloor: {min: 1.9, max: 2.1}}
+";
+    let loaded = spec::load(text, "start.yaml");
+    assert_eq!(loaded.faults, []);
+    let file = SpecFile {
+        path: "start.yaml".into(),
+        text: text.into(),
+        sha256: String::new(),
+        loaded,
+    };
+    let offer = Offer::of(&[Target::Cluster]);
+    let plan = plan::benchmarks(&[file], &Selection::default(), &["cluster".to_owned()], offer).unwrap();
+    let case = &plan.cases[0];
+    let taken = Sample {
+        case: case.header.id.clone(),
+        rates: [("bits".to_owned(), 5.0), ("connections".to_owned(), 10_000.0)].into(),
+        points: [("request".to_owned(), 0.0), ("response".to_owned(), 0.02)].into(),
+        ..Sample::default()
+    };
+    let mut events = vec![event(taken); 20];
+    events.extend(floors("L11", "Gbit/s", &[10.0; 20]));
+    events.extend(floors("L12.veth", "us", &[10.0; 20]));
+    // 20 000 a second.
+    events.extend(floors("L12.connect", "us", &[50.0; 20]));
+    let judged = crate::judge::case(case, &events);
+    let words: Vec<&str> = judged.iter().map(|judged| judged.verdict.word()).collect();
+    assert_eq!(words, ["pass"; 3], "{judged:?}");
+    // Half of it is missed, and no debug build is an excuse for what the kernel carries.
+    events.retain(|event| !matches!(event, Event::Floor(floor) if floor.floor == "L11"));
+    events.extend(floors("L11", "Gbit/s", &[20.0; 20]));
+    events.push(Event::Setting(Box::new(Setting {
+        case: case.header.id.clone(),
+        debug: true,
+        ..Setting::default()
+    })));
+    let judged = crate::judge::case(case, &events);
+    assert_eq!(judged[0].verdict.word(), "fail", "{judged:?}");
 }
