@@ -558,7 +558,7 @@ fn names_services_and_pods_of_a_cluster_are_measured() {
     let (cases, _) = measured("service-change.yaml", &[few, ("[0, 100]", "[0, 3]")]);
     has_figures(&cases[0], 1);
     has_figures(&cases[1], 1);
-    let few = ("warmup: 2, samples: 20", "warmup: 0, samples: 2");
+    let few = ("warmup: 1, samples: 12", "warmup: 0, samples: 2");
     let (cases, _) = measured("pod-ready.yaml", &[few, ("[1, 10]", "[1, 2]")]);
     has_figures(&cases[0], 5);
     has_figures(&cases[1], 5);
