@@ -152,6 +152,7 @@ async fn run(serving: Serving, begun: Instant, tell: &mut dyn FnMut(&Ready)) -> 
             false => agent::API.into(),
         }),
         dns: (!real.is_empty()).then_some(agent::NAME_SERVER),
+        dual_stack: config.network.families.is_dual(),
         seed: config.seed,
         faults: chosen(&config.faults),
         ..controllers::Options::default()

@@ -35,7 +35,11 @@ pub(crate) fn all(options: &Options) -> Vec<Arc<dyn Admission>> {
         Arc::new(default_toleration_seconds::DefaultTolerationSeconds { faults: faults() }),
         Arc::new(runtime_class::RuntimeClass { faults: faults() }),
         Arc::new(limit_ranger::LimitRanger { faults: faults() }),
-        Arc::new(service_address::ServiceAddress { random }),
+        Arc::new(service_address::ServiceAddress {
+            random,
+            dual_stack: options.dual_stack,
+            faults: faults(),
+        }),
         Arc::new(resource_quota::ResourceQuota { faults: faults() }),
     ]
 }

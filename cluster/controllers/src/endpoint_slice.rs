@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use apiserver::{DeleteOptions, Part};
 use objects::selector::Labels;
 use objects::{Kind, Status, meta};
+use plan::Plan;
 use serde_json::Value;
 
 use crate::cluster::Cluster;
@@ -87,23 +88,40 @@ impl Reconcile for EndpointSlices {
             meta::label(&node, ZONE).map(str::to_owned)
         };
         let unready_too = self.faults.has(Act::EndpointsKeepUnready);
-        let wanted = plan::wanted(&service, &pods, unready_too, &zone);
-        let plan = plan::plan(&service, wanted, &slices);
-        for slice in plan.create {
-            cluster.create(ENDPOINT_SLICE, namespace, slice)?;
+        let mut families = plan::families(&service);
+        if self.faults.has(Act::EndpointsOfOneFamily) {
+            families.truncate(1);
         }
-        for (slice, changed) in plan.update {
-            cluster.edit(ENDPOINT_SLICE, &slice, Part::Main, |found| {
-                for path in [&["endpoints"][..], &["ports"], &["metadata", "labels"]] {
-                    meta::set(found, path, meta::at(&changed, path).cloned());
-                }
-            })?;
+        let family_of = |slice: &Value| meta::text(slice, &["addressType"]).to_owned();
+        for family in &families {
+            let known: Vec<&Object> = slices.iter().filter(|slice| family_of(slice) == *family).collect();
+            let wanted = plan::wanted(&service, family, &pods, unready_too, &zone);
+            write(cluster, namespace, plan::plan(&service, family, wanted, &known))?;
         }
-        for slice in plan.delete {
-            cluster.delete(ENDPOINT_SLICE, &slice, DeleteOptions::default())?;
-        }
+        // Of a family that it has no more.
+        slices
+            .iter()
+            .filter(|slice| !families.contains(&family_of(slice).as_str()))
+            .try_for_each(|slice| cluster.delete(ENDPOINT_SLICE, slice, DeleteOptions::default()))?;
         Ok(None)
     }
+}
+
+fn write(cluster: &Cluster, namespace: &str, plan: Plan) -> Result<(), Status> {
+    for slice in plan.create {
+        cluster.create(ENDPOINT_SLICE, namespace, slice)?;
+    }
+    for (slice, changed) in plan.update {
+        cluster.edit(ENDPOINT_SLICE, &slice, Part::Main, |found| {
+            for path in [&["endpoints"][..], &["ports"], &["metadata", "labels"]] {
+                meta::set(found, path, meta::at(&changed, path).cloned());
+            }
+        })?;
+    }
+    for slice in plan.delete {
+        cluster.delete(ENDPOINT_SLICE, &slice, DeleteOptions::default())?;
+    }
+    Ok(())
 }
 
 /// What a Service selects; nothing where it selects nothing by itself.
@@ -127,6 +145,7 @@ fn matters(change: &Change) -> bool {
             meta::is_deleting(one),
             pod::node(one).to_owned(),
             meta::text(one, &["status", "podIP"]).to_owned(),
+            meta::list(one, &["status", "podIPs"]).to_vec(),
             meta::labels(one).cloned(),
         )
     };

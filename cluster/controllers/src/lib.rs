@@ -72,6 +72,8 @@ pub struct Options {
     pub server: Option<SocketAddr>,
     /// Where the DNS servers of the nodes are, for the Service `kube-dns`.
     pub dns: Option<Ipv4Addr>,
+    /// Whether pods and Services can have IPv6 addresses beside their IPv4 ones.
+    pub dual_stack: bool,
     /// Where random choices begin.
     pub seed: u64,
     /// What is broken on purpose.
@@ -86,6 +88,7 @@ impl Default for Options {
             authority: String::new(),
             server: None,
             dns: None,
+            dual_stack: false,
             seed: 1,
             faults: Faults::default(),
         }

@@ -15,6 +15,7 @@ pub struct Fault {
 /// What is done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
+    AddressesOfOneFamily,
     AliasesMissing,
     CaseFolded,
     CutUnsaid,
@@ -71,6 +72,12 @@ pub static FAULTS: &[Fault] = &[
         &["dns"],
         "a headless Service has the address of one of its pods only",
         Act::OneAddress,
+    ),
+    fault(
+        "dns-ipv6-missing",
+        &["dns"],
+        "no Service or endpoint is found by an IPv6 address, nor found to have one",
+        Act::AddressesOfOneFamily,
     ),
     fault(
         "dns-srv-port-wrong",

@@ -90,6 +90,9 @@ impl Records<'_> {
 
     /// A name, the address that it has, and the name that the address has.
     fn address(&mut self, name: &str, address: IpAddr, reverse: bool) {
+        if address.is_ipv6() && self.faults.has(Act::AddressesOfOneFamily) {
+            return;
+        }
         self.add(name, of_address(address));
         if reverse
             && !self.faults.has(Act::ReverseMissing)
@@ -256,6 +259,43 @@ mod tests {
         assert_eq!(lines(&all, &twice, &[]).len(), 12);
         assert_eq!(lines(&headless(), &twice, &["dns-publishes-unready"]).len(), 12);
         assert!(lines(&headless(), &[], &[]).is_empty());
+    }
+
+    #[test]
+    fn endpoints_of_two_families_share_their_host_name() {
+        let both = [
+            slice(json!([{"addresses": ["10.3.0.100"], "hostname": "my-pet"}])),
+            slice(
+                json!([{"addresses": ["fd00:10:244::64"], "hostname": "my-pet"}, {"addresses": ["fd00:10:244::65"]}]),
+            ),
+        ];
+        assert_eq!(
+            lines(&headless(), &both, &[]),
+            [
+                "headless.default.svc.cluster.local. A 10.3.0.100",
+                "_https._tcp.headless.default.svc.cluster.local. SRV 0 100 8443 my-pet.headless.default.svc.cluster.local.",
+                "my-pet.headless.default.svc.cluster.local. A 10.3.0.100",
+                "100.0.3.10.in-addr.arpa. PTR my-pet.headless.default.svc.cluster.local.",
+                "headless.default.svc.cluster.local. AAAA fd00:10:244::64",
+                "my-pet.headless.default.svc.cluster.local. AAAA fd00:10:244::64",
+                "4.6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.4.2.0.0.1.0.0.0.0.d.f.ip6.arpa. PTR \
+                 my-pet.headless.default.svc.cluster.local.",
+                "headless.default.svc.cluster.local. AAAA fd00:10:244::65",
+                "_https._tcp.headless.default.svc.cluster.local. SRV 0 100 8443 \
+                 fd00-10-244--65.headless.default.svc.cluster.local.",
+                "fd00-10-244--65.headless.default.svc.cluster.local. AAAA fd00:10:244::65",
+                "5.6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.4.2.0.0.1.0.0.0.0.d.f.ip6.arpa. PTR \
+                 fd00-10-244--65.headless.default.svc.cluster.local.",
+            ]
+        );
+        let four = lines(&headless(), &both, &["dns-ipv6-missing"]);
+        assert!(
+            !four
+                .iter()
+                .any(|line| line.contains("AAAA") || line.contains("ip6.arpa")),
+            "{four:?}"
+        );
+        assert_eq!(four.iter().filter(|line| line.contains(" A ")).count(), 2);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub fn begin(kind: &Kind, object: &mut Value) {
     match kind.kind {
         "Pod" => pod::begin(object),
         "Namespace" => namespace::begin(object),
-        "Service" => meta::set(object, &["status"], json!({"loadBalancer": {}})),
+        "Service" => service::begin(object),
         "Deployment" | "ResourceQuota" => meta::set(object, &["status"], json!({})),
         "ReplicaSet" => meta::set(object, &["status"], json!({"replicas": 0})),
         "PodDisruptionBudget" => meta::set(
@@ -255,9 +255,9 @@ mod tests {
             object["spec"],
             json!({
                 "ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}], "clusterIP": "10.96.0.9",
-                "clusterIPs": ["10.96.0.9"], "type": "ClusterIP", "sessionAffinity": "None",
-                "internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
-            })
+                "type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
+            }),
+            "addresses and their families are handed out by somebody who knows them"
         );
         let object = applied(
             "",

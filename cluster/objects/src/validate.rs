@@ -102,6 +102,14 @@ pub fn status(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     faults.causes
 }
 
+/// What is wrong with what a Service says of its addresses and their families: for who hands them out, and can do so only
+/// where they make sense.
+pub fn service_addresses(service: &Value) -> Vec<Cause> {
+    let mut faults = Faults::default();
+    service::addresses(&mut faults, service);
+    faults.causes
+}
+
 /// What is wrong whether the object is new or not.
 fn whole(faults: &mut Faults, kind: &Kind, object: &Value) {
     match kind.kind {

@@ -2,26 +2,28 @@
 //!
 //! See <https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/>.
 
+mod cluster_ip;
+mod family;
+mod node_port;
+
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use apiserver::{Admission, Attempt, Part, Verb};
+use family::Family;
 use objects::{Cause, Status, meta};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::fault::{Act, Faults};
 use crate::kinds::SERVICE;
 use crate::random::Random;
 
-/// 10.96.0.0/16.
-const NETWORK: u32 = 0x0a60_0000;
-const SIZE: u32 = 1 << 16;
-/// The lower addresses are left to those who ask for one.
-const ASKED_FOR: u32 = 256;
-const PORTS: std::ops::RangeInclusive<i64> = 30_000..=32_767;
-
 pub(super) struct ServiceAddress {
     pub(super) random: Arc<Random>,
+    /// Whether there are addresses of both families.
+    pub(super) dual_stack: bool,
+    pub(super) faults: Faults,
 }
 
 impl Admission for ServiceAddress {
@@ -39,11 +41,20 @@ impl Admission for ServiceAddress {
         let Some(service) = attempt.object.as_deref_mut() else {
             return Ok(());
         };
-        if let Some(old) = attempt.old {
-            carry(old, service);
+        match attempt.old {
+            Some(old) => carry(old, service),
+            None => cluster_ip::complete(service),
         }
         let mut random = || self.random.next();
-        let causes = allocate(service, used, &mut random);
+        let families = if self.dual_stack {
+            &Family::ALL[..]
+        } else {
+            &Family::ALL[..1]
+        };
+        let causes = allocate(attempt.old, service, used, families, &mut random);
+        if self.faults.has(Act::SecondFamilyDropped) {
+            cluster_ip::drop_second(service);
+        }
         match causes.is_empty() {
             true => Ok(()),
             false => Err(Status::invalid(SERVICE, name, causes)),
@@ -54,7 +65,7 @@ impl Admission for ServiceAddress {
 /// What other Services have.
 #[derive(Default)]
 struct Used {
-    addresses: BTreeSet<Ipv4Addr>,
+    addresses: BTreeSet<IpAddr>,
     ports: BTreeSet<i64>,
 }
 
@@ -62,8 +73,9 @@ impl Used {
     fn of<'a>(services: impl Iterator<Item = &'a Value>) -> Self {
         let mut used = Self::default();
         for service in services {
+            let addresses = meta::list(service, &["spec", "clusterIPs"]).iter();
             used.addresses
-                .extend(address(service).and_then(|text| text.parse::<Ipv4Addr>().ok()));
+                .extend(addresses.filter_map(|one| one.as_str()?.parse::<IpAddr>().ok()));
             let ports = meta::list(service, &["spec", "ports"]).iter();
             used.ports
                 .extend(ports.filter_map(|port| meta::number(port, &["nodePort"])));
@@ -81,15 +93,6 @@ fn kind(service: &Value) -> &str {
     }
 }
 
-fn address(service: &Value) -> Option<&str> {
-    let first = || meta::list(service, &["spec", "clusterIPs"]).first()?.as_str();
-    match meta::text(service, &["spec", "clusterIP"]) {
-        "" => first(),
-        address => Some(address),
-    }
-    .filter(|address| !address.is_empty())
-}
-
 fn has_node_ports(service: &Value) -> bool {
     let refused = meta::at(service, &["spec", "allocateLoadBalancerNodePorts"]) == Some(&Value::Bool(false));
     match kind(service) {
@@ -101,23 +104,13 @@ fn has_node_ports(service: &Value) -> bool {
 
 /// What was allocated stays; what the type no longer has and nobody changed goes.
 fn carry(old: &Value, new: &mut Value) {
-    let was = address(old).map(str::to_owned);
-    match (kind(old), kind(new)) {
-        ("ExternalName", _) => {}
-        (_, "ExternalName") => {
-            if address(new) == was.as_deref() {
-                drop_unchanged(old, new, &["clusterIP", "clusterIPs"]);
-            }
-            drop_unchanged(old, new, &["ipFamilies", "ipFamilyPolicy"]);
+    cluster_ip::carry(old, new);
+    if kind(old) != "ExternalName" && kind(new) == "ExternalName" {
+        let same = |field: &str| meta::at(old, &["spec", field]) == meta::at(new, &["spec", field]);
+        if same("clusterIP") && same("clusterIPs") {
+            drop_unchanged(old, new, &["clusterIP", "clusterIPs"]);
         }
-        _ if address(new).is_none() => {
-            for field in ["clusterIP", "clusterIPs"] {
-                if let Some(value) = meta::at(old, &["spec", field]) {
-                    meta::set(new, &["spec", field], value.clone());
-                }
-            }
-        }
-        _ => {}
+        drop_unchanged(old, new, &["ipFamilies", "ipFamilyPolicy"]);
     }
     if is_seen_from_outside(old) && !is_seen_from_outside(new) {
         drop_unchanged(old, new, &["externalTrafficPolicy"]);
@@ -179,130 +172,28 @@ fn change_ports(service: &mut Value, change: impl FnMut(&mut Value)) {
     }
 }
 
-fn allocate(service: &mut Value, mut used: Used, random: &mut dyn FnMut() -> u64) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    if kind(service) == "ExternalName" {
-        return causes;
+/// Gives a Service all that it lacks, and says why it cannot have what it asks for.
+fn allocate(
+    old: Option<&Value>,
+    service: &mut Value,
+    mut used: Used,
+    families: &[Family],
+    random: &mut dyn FnMut() -> u64,
+) -> Vec<Cause> {
+    if kind(service) != "ExternalName" && !family::keeps(old, service) {
+        let causes = family::init(old, service, families);
+        if !causes.is_empty() {
+            return causes;
+        }
+        let causes = cluster_ip::allocate(old, service, &used, random);
+        if !causes.is_empty() {
+            return causes;
+        }
     }
-    match address(service).map(str::to_owned) {
-        Some(none) if none == "None" => place(service, &none),
-        Some(asked) => match check(&asked, &used) {
-            Ok(()) => place(service, &asked),
-            Err(why) => causes.push(cause("spec.clusterIPs", &json!([asked]), &why)),
-        },
-        None => match free_address(&used, random) {
-            Some(free) => place(service, &free.to_string()),
-            None => causes.push(cause(
-                "spec.clusterIPs",
-                &json!([""]),
-                "failed to allocate a serviceIP: range is full",
-            )),
-        },
-    }
-    if has_node_ports(service) {
-        node_ports(service, &mut used, random, &mut causes);
-    }
-    if wants_health_port(service)
-        && meta::number(service, &["spec", "healthCheckNodePort"]).unwrap_or_default() == 0
-        && let Some(free) = free_port(&used, random)
-    {
-        meta::set(service, &["spec", "healthCheckNodePort"], free);
-    }
-    causes
+    node_port::allocate(service, &mut used, random)
 }
 
-fn place(service: &mut Value, address: &str) {
-    meta::set(service, &["spec", "clusterIP"], address);
-    if meta::list(service, &["spec", "clusterIPs"]).is_empty() {
-        meta::set(service, &["spec", "clusterIPs"], vec![json!(address)]);
-    }
-    if meta::list(service, &["spec", "ipFamilies"]).is_empty() {
-        meta::set(service, &["spec", "ipFamilies"], vec![json!("IPv4")]);
-    }
-    if meta::text(service, &["spec", "ipFamilyPolicy"]).is_empty() {
-        meta::set(service, &["spec", "ipFamilyPolicy"], "SingleStack");
-    }
-}
-
-fn check(asked: &str, used: &Used) -> Result<(), String> {
-    let failed = |why: &str| Err(format!("failed to allocate IP {asked}: {why}"));
-    let Ok(address) = asked.parse::<Ipv4Addr>() else {
-        // Its form is for validation to tell.
-        return Ok(());
-    };
-    let offset = u32::from(address).wrapping_sub(NETWORK);
-    if offset == 0 || offset >= SIZE - 1 {
-        return failed(&format!(
-            "the provided IP ({asked}) is not in the valid range. The range of valid IPs is 10.96.0.0/16"
-        ));
-    }
-    match used.addresses.contains(&address) {
-        true => failed("provided IP is already allocated"),
-        false => Ok(()),
-    }
-}
-
-fn free_address(used: &Used, random: &mut dyn FnMut() -> u64) -> Option<Ipv4Addr> {
-    let (first, count) = (ASKED_FOR, SIZE - 1 - ASKED_FOR);
-    let start = u32::try_from(random() % u64::from(count)).unwrap_or_default();
-    let upper = (0..count).map(|step| first + (start + step) % count);
-    // When the upper ones are used up, the lower ones are as good; the first is the API's own.
-    let all = upper.chain(2..ASKED_FOR);
-    all.map(|offset| Ipv4Addr::from(NETWORK + offset))
-        .find(|address| !used.addresses.contains(address))
-}
-
-fn free_port(used: &Used, random: &mut dyn FnMut() -> u64) -> Option<i64> {
-    let count = PORTS.end() - PORTS.start() + 1;
-    let start = i64::try_from(random() % u64::try_from(count).unwrap_or(1)).unwrap_or_default();
-    (0..count)
-        .map(|step| PORTS.start() + (start + step) % count)
-        .find(|port| !used.ports.contains(port))
-}
-
-fn node_ports(service: &mut Value, used: &mut Used, random: &mut dyn FnMut() -> u64, causes: &mut Vec<Cause>) {
-    let asked: BTreeSet<i64> = meta::list(service, &["spec", "ports"])
-        .iter()
-        .filter_map(|port| meta::number(port, &["nodePort"]))
-        .filter(|number| *number != 0)
-        .collect();
-    let taken = used.ports.clone();
-    used.ports.extend(asked);
-    // One number for a port that is served by two protocols.
-    let mut given: Vec<(Value, Value, i64)> = Vec::new();
-    let mut index = 0;
-    change_ports(service, |port| {
-        let field = format!("spec.ports[{index}].nodePort");
-        index += 1;
-        let number = match meta::number(port, &["nodePort"]).unwrap_or_default() {
-            0 => {
-                let twin = given
-                    .iter()
-                    .find(|(one, protocol, _)| *one == port["port"] && *protocol != port["protocol"]);
-                let Some(free) = twin.map(|(_, _, number)| *number).or_else(|| free_port(used, random)) else {
-                    causes.push(cause(&field, &json!(0), "failed to allocate a nodePort: range is full"));
-                    return;
-                };
-                meta::set(port, &["nodePort"], free);
-                used.ports.insert(free);
-                free
-            }
-            number if !PORTS.contains(&number) => {
-                let why = "provided port is not in the valid range. The range of valid ports is 30000-32767";
-                causes.push(cause(&field, &json!(number), why));
-                return;
-            }
-            number if taken.contains(&number) => {
-                causes.push(cause(&field, &json!(number), "provided port is already allocated"));
-                return;
-            }
-            number => number,
-        };
-        given.push((port["port"].clone(), port["protocol"].clone(), number));
-    });
-}
-
-fn cause(field: &str, value: &Value, why: &str) -> Cause {
+fn cause(field: &str, value: &str, why: &str) -> Cause {
     Cause {
         reason: "FieldValueInvalid".into(),
         message: format!("Invalid value: {value}: {why}"),
@@ -310,24 +201,69 @@ fn cause(field: &str, value: &Value, why: &str) -> Cause {
     }
 }
 
+/// Texts, as Go prints a list of them.
+fn go_texts(texts: &[Value]) -> String {
+    let each: Vec<String> = texts.iter().map(Value::to_string).collect();
+    format!("[]string{{{}}}", each.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn made(mut service: Value, others: &[Value]) -> Result<Value, Vec<String>> {
+    fn told(causes: Vec<Cause>) -> Vec<String> {
+        let each = causes.into_iter();
+        each.map(|one| format!("{}: {}", one.field, one.message)).collect()
+    }
+
+    /// What a cluster with these families makes of a Service that takes the place of `old`.
+    fn admitted(
+        families: &[Family],
+        old: Option<&Value>,
+        mut service: Value,
+        others: &[Value],
+    ) -> Result<Value, Vec<String>> {
         let mut next = 41;
         let mut random = || {
             next += 1;
             next
         };
-        let causes = allocate(&mut service, Used::of(others.iter()), &mut random);
+        match old {
+            Some(old) => carry(old, &mut service),
+            None => cluster_ip::complete(&mut service),
+        }
+        let causes = allocate(old, &mut service, Used::of(others.iter()), families, &mut random);
         match causes.is_empty() {
             true => Ok(service),
-            false => Err(causes
-                .into_iter()
-                .map(|one| format!("{}: {}", one.field, one.message))
-                .collect()),
+            false => Err(told(causes)),
         }
+    }
+
+    fn made(service: Value, others: &[Value]) -> Result<Value, Vec<String>> {
+        admitted(&Family::ALL[..1], None, service, others)
+    }
+
+    fn dual(spec: Value) -> Result<Value, Vec<String>> {
+        admitted(&Family::ALL, None, json!({"spec": spec}), &[])
+    }
+
+    fn changed(old: &Value, change: &[(&str, Value)]) -> Result<Value, Vec<String>> {
+        let mut new = old.clone();
+        for (field, value) in change {
+            meta::set(&mut new, &["spec", field], value.clone());
+        }
+        admitted(&Family::ALL, Some(old), new, &[])
+    }
+
+    /// Policy, families and addresses.
+    fn said(service: &Value) -> Value {
+        json!([
+            service["spec"]["ipFamilyPolicy"],
+            service["spec"]["ipFamilies"],
+            service["spec"]["clusterIPs"]
+        ])
     }
 
     fn service(kind: &str, ports: Value) -> Value {
@@ -344,7 +280,7 @@ mod tests {
         assert_eq!(
             made(one.clone(), &[one]),
             Err(vec![
-                "spec.clusterIPs: Invalid value: [\"10.96.1.42\"]: failed to allocate IP 10.96.1.42: provided IP is \
+                "spec.clusterIPs: Invalid value: []string{\"10.96.1.42\"}: failed to allocate IP 10.96.1.42: provided IP is \
                  already allocated"
                     .into()
             ])
@@ -363,7 +299,7 @@ mod tests {
         let one = made(service("NodePort", ports), &[]).expect("they are free");
         let number = |index: usize| meta::number(&one["spec"]["ports"][index], &["nodePort"]).expect("it has one");
         assert_eq!(number(0), number(1));
-        assert!(PORTS.contains(&number(0)) && number(2) == 30_080);
+        assert!((30_000..=32_767).contains(&number(0)) && number(2) == 30_080);
         let again = service(
             "NodePort",
             json!([{"port": 1, "nodePort": 30080}, {"port": 2, "nodePort": 80}]),
@@ -409,5 +345,165 @@ mod tests {
         carry(&old, &mut changed);
         assert_eq!(inner["spec"].get("externalTrafficPolicy"), None);
         assert_eq!(changed["spec"]["externalTrafficPolicy"], "Cluster");
+    }
+
+    #[test]
+    fn a_service_has_one_family_unless_it_asks_for_two() {
+        let one = dual(json!({})).expect("one is free");
+        assert_eq!(said(&one), json!(["SingleStack", ["IPv4"], ["10.96.1.42"]]));
+        let six = dual(json!({"ipFamilies": ["IPv6"]})).expect("one is free");
+        assert_eq!(said(&six), json!(["SingleStack", ["IPv6"], ["fd00:10:96::12a"]]));
+        assert_eq!(six["spec"]["clusterIP"], "fd00:10:96::12a");
+        let inferred = dual(json!({"clusterIP": "fd00:10:96::7"})).expect("it is free");
+        assert_eq!(said(&inferred), json!(["SingleStack", ["IPv6"], ["fd00:10:96::7"]]));
+        for policy in ["PreferDualStack", "RequireDualStack"] {
+            let two = dual(json!({"ipFamilyPolicy": policy})).expect("two are free");
+            assert_eq!(
+                said(&two),
+                json!([policy, ["IPv4", "IPv6"], ["10.96.1.42", "fd00:10:96::12b"]])
+            );
+        }
+        let turned = dual(json!({"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6"]})).expect("two are free");
+        assert_eq!(
+            said(&turned),
+            json!(["PreferDualStack", ["IPv6", "IPv4"], ["fd00:10:96::12a", "10.96.1.43"]])
+        );
+        let asked =
+            dual(json!({"ipFamilyPolicy": "RequireDualStack", "clusterIP": "10.96.0.9"})).expect("both are free");
+        assert_eq!(
+            said(&asked),
+            json!(["RequireDualStack", ["IPv4", "IPv6"], ["10.96.0.9", "fd00:10:96::12a"]])
+        );
+        assert_eq!(
+            dual(json!({"clusterIP": "10.96.0.9", "clusterIPs": ["10.96.0.9", "fd00:10:96::9"]})),
+            Err(vec![
+                "spec.ipFamilyPolicy: Invalid value: \"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' \
+                 when multiple cluster IPs are specified"
+                    .into()
+            ])
+        );
+        assert_eq!(
+            dual(json!({"ipFamilies": ["IPv4", "IPv6"]})),
+            Err(vec![
+                "spec.ipFamilyPolicy: Invalid value: \"SingleStack\": must be 'RequireDualStack' or 'PreferDualStack' \
+                 when multiple IP families are specified"
+                    .into()
+            ])
+        );
+        let taken = json!({"spec": {"ipFamilyPolicy": "RequireDualStack", "clusterIP": "fd00:10:96::12b"}});
+        assert_eq!(
+            admitted(
+                &Family::ALL,
+                None,
+                taken,
+                &[asked, dual(json!({"clusterIP": "fd00:10:96:0::12b"})).expect("free")]
+            ),
+            Err(vec![
+                "spec.clusterIPs: Invalid value: []string{\"fd00:10:96::12b\", \"\"}: failed to allocate IP \
+                 fd00:10:96::12b: provided IP is already allocated"
+                    .into()
+            ])
+        );
+        let outside = dual(json!({"clusterIP": "fd00:10:97::1"})).expect_err("it is elsewhere");
+        assert!(
+            outside[0].ends_with("The range of valid IPs is fd00:10:96::/112"),
+            "{outside:?}"
+        );
+    }
+
+    #[test]
+    fn a_cluster_of_one_family_gives_no_other() {
+        let preferred = made(json!({"spec": {"ipFamilyPolicy": "PreferDualStack"}}), &[]).expect("one will do");
+        assert_eq!(said(&preferred), json!(["PreferDualStack", ["IPv4"], ["10.96.1.42"]]));
+        for (spec, fault) in [
+            (
+                json!({"ipFamilyPolicy": "RequireDualStack"}),
+                "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services",
+            ),
+            (
+                json!({"ipFamilies": ["IPv6"]}),
+                "spec.ipFamilies[0]: Invalid value: \"IPv6\": not configured on this cluster",
+            ),
+            (
+                json!({"clusterIP": "fd00::1"}),
+                "spec.clusterIPs[0]: Invalid value: []string{\"fd00::1\"}: IPv6 is not configured on this cluster",
+            ),
+        ] {
+            assert_eq!(made(json!({"spec": spec}), &[]), Err(vec![fault.into()]));
+        }
+    }
+
+    #[test]
+    fn a_headless_service_has_families_and_no_address() {
+        let chosen = json!({"app": "web"});
+        let one = dual(json!({"clusterIP": "None", "selector": chosen})).expect("it needs none");
+        assert_eq!(said(&one), json!(["SingleStack", ["IPv4"], ["None"]]));
+        let two = dual(json!({"clusterIP": "None", "selector": chosen, "ipFamilyPolicy": "PreferDualStack"}));
+        assert_eq!(
+            said(&two.expect("it needs none")),
+            json!(["PreferDualStack", ["IPv4", "IPv6"], ["None"]])
+        );
+        let free = json!(["RequireDualStack", ["IPv4", "IPv6"], ["None"]]);
+        assert_eq!(said(&dual(json!({"clusterIP": "None"})).expect("it needs none")), free);
+        let single = made(json!({"spec": {"clusterIP": "None"}}), &[]).expect("it needs none");
+        assert_eq!(
+            said(&single),
+            free,
+            "who keeps its endpoints may keep them of any family"
+        );
+        let back = changed(
+            &dual(json!({"clusterIP": "None", "selector": chosen, "ipFamilyPolicy": "PreferDualStack"}))
+                .expect("it needs none"),
+            &[("ipFamilyPolicy", json!("SingleStack"))],
+        );
+        assert_eq!(said(&back.expect("it may")), json!(["SingleStack", ["IPv4"], ["None"]]));
+    }
+
+    #[test]
+    fn the_policy_brings_a_second_family_and_takes_it_away() {
+        let one = dual(json!({})).expect("one is free");
+        let two = changed(&one, &[("ipFamilyPolicy", json!("PreferDualStack"))]).expect("another is free");
+        assert_eq!(
+            said(&two),
+            json!(["PreferDualStack", ["IPv4", "IPv6"], ["10.96.1.42", "fd00:10:96::12a"]])
+        );
+        let back = changed(&two, &[("ipFamilyPolicy", json!("SingleStack"))]).expect("it goes");
+        assert_eq!(said(&back), said(&one));
+        assert_eq!(
+            changed(
+                &two,
+                &[("clusterIPs", json!(["10.96.1.42"])), ("ipFamilies", json!(["IPv4"]))]
+            ),
+            Err(vec![
+                "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be 'SingleStack' to release the \
+                 secondary cluster IP"
+                    .into(),
+                "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be 'SingleStack' to release the \
+                 secondary IP family"
+                    .into()
+            ])
+        );
+        let plain = json!({"spec": {"clusterIP": "10.96.1.42"}});
+        let replaced = admitted(&Family::ALL, Some(&two), plain, &[]).expect("it says nothing else");
+        assert_eq!(
+            said(&replaced),
+            said(&two),
+            "who says only the first address means both"
+        );
+        let alone = admitted(&Family::ALL[..1], Some(&two), two.clone(), &[]).expect("nothing changed");
+        assert_eq!(said(&alone), said(&two), "also where the cluster has one family by now");
+        let alias = changed(&two, &[("type", json!("ExternalName"))]).expect("it may");
+        assert_eq!(said(&alias), json!([null, null, null]));
+        let again = changed(
+            &alias,
+            &[
+                ("type", json!("ClusterIP")),
+                ("ipFamilyPolicy", json!("RequireDualStack")),
+            ],
+        );
+        assert_eq!(
+            said(&again.expect("two are free")),
+            json!(["RequireDualStack", ["IPv4", "IPv6"], ["10.96.1.42", "fd00:10:96::12b"]])
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Endpoints of a Service, and how they are kept in slices.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use objects::meta;
 use serde_json::{Map, Value, json};
@@ -16,9 +17,34 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 /// Endpoints in a slice.
 const MOST: usize = 100;
 
+/// The families of addresses of which a Service has endpoints, as `addressType` has them. A Service that says none has them
+/// of the family that every cluster has.
+pub(super) fn families(service: &Value) -> Vec<&str> {
+    let said: Vec<&str> = meta::list(service, &["spec", "ipFamilies"])
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    if said.is_empty() { vec!["IPv4"] } else { said }
+}
+
+/// The addresses that a pod has of a family, usually one.
+fn addresses<'a>(pod: &'a Value, family: &str) -> Vec<&'a str> {
+    let all = meta::list(pod, &["status", "podIPs"]).iter();
+    let mut all: Vec<&str> = all.map(|one| meta::text(one, &["ip"])).collect();
+    if all.is_empty() {
+        all.push(meta::text(pod, &["status", "podIP"]));
+    }
+    let is_of_family = |text: &&str| {
+        text.parse::<IpAddr>()
+            .is_ok_and(|address| address.is_ipv6() == (family == "IPv6"))
+    };
+    all.into_iter().filter(is_of_family).collect()
+}
+
 /// Endpoints by the ports that they serve: pods may have given a port's name to different numbers.
 pub(super) type Wanted = BTreeMap<String, (Value, Vec<Value>)>;
 
+/// Slices of one family that are to be written.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) create: Vec<Value>,
@@ -28,33 +54,41 @@ pub(super) struct Plan {
     kept: usize,
 }
 
-/// The endpoints that a Service is to have.
+/// The endpoints that a Service is to have of a family.
 pub(super) fn wanted(
     service: &Value,
+    family: &str,
     pods: &[Object],
     unready_too: bool,
     zone: &dyn Fn(&str) -> Option<String>,
 ) -> Wanted {
     let mut wanted = Wanted::new();
     for pod in pods {
-        if meta::text(pod, &["status", "podIP"]).is_empty() || pod::has_ended(pod) {
+        let addresses = addresses(pod, family);
+        if addresses.is_empty() || pod::has_ended(pod) {
             continue;
         }
         let ports = ports(service, pod);
         let group = wanted
             .entry(ports.to_string())
             .or_insert_with(|| (ports.clone(), Vec::new()));
-        group.1.push(endpoint(service, pod, unready_too, zone));
+        group.1.push(endpoint(service, pod, &addresses, unready_too, zone));
     }
     wanted
 }
 
-fn endpoint(service: &Value, found: &Value, unready_too: bool, zone: &dyn Fn(&str) -> Option<String>) -> Value {
+fn endpoint(
+    service: &Value,
+    found: &Value,
+    addresses: &[&str],
+    unready_too: bool,
+    zone: &dyn Fn(&str) -> Option<String>,
+) -> Value {
     let serving = pod::is_ready(found) || unready_too;
     let terminating = meta::is_deleting(found);
     let unready_too = unready_too || meta::flag(service, &["spec", "publishNotReadyAddresses"]);
     let mut endpoint = json!({
-        "addresses": [meta::text(found, &["status", "podIP"])],
+        "addresses": addresses,
         "conditions": {
             "ready": unready_too || (serving && !terminating), "serving": serving, "terminating": terminating,
         },
@@ -119,12 +153,12 @@ fn target(port: &Value, protocol: &str, pod: &Value) -> Option<i64> {
     ports.find(same).and_then(|one| meta::number(one, &["containerPort"]))
 }
 
-/// How the slices that are there become those that are wanted, with as few writes as can be.
-pub(super) fn plan(service: &Value, mut wanted: Wanted, slices: &[Object]) -> Plan {
+/// How the slices that are there of a family become those that are wanted, with as few writes as can be.
+pub(super) fn plan(service: &Value, family: &str, mut wanted: Wanted, slices: &[&Object]) -> Plan {
     let mut plan = Plan::default();
     let mut spare: Vec<&Object> = Vec::new();
     let mut kept: Vec<(&Object, String, Vec<Value>)> = Vec::new();
-    for slice in slices {
+    for &slice in slices {
         let group = meta::at(slice, &["ports"]).map_or_else(|| "[]".to_owned(), Value::to_string);
         match wanted.get_mut(&group) {
             Some((_, endpoints)) => {
@@ -164,7 +198,7 @@ pub(super) fn plan(service: &Value, mut wanted: Wanted, slices: &[Object]) -> Pl
     for (ports, endpoints) in left {
         match spare.next() {
             Some(slice) => plan.change(slice, endpoints, ports, &labels),
-            None => plan.create.push(make(service, &labels, endpoints, ports)),
+            None => plan.create.push(make(service, &labels, family, endpoints, ports)),
         }
     }
     plan.delete.extend(spare.cloned());
@@ -215,7 +249,7 @@ fn labels(service: &Value) -> Map<String, Value> {
     labels
 }
 
-fn make(service: &Value, labels: &Map<String, Value>, endpoints: Vec<Value>, ports: Value) -> Value {
+fn make(service: &Value, labels: &Map<String, Value>, family: &str, endpoints: Vec<Value>, ports: Value) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {
@@ -224,7 +258,7 @@ fn make(service: &Value, labels: &Map<String, Value>, endpoints: Vec<Value>, por
             "labels": labels,
             "ownerReferences": [meta::controller_reference(SERVICE, service)],
         },
-        "addressType": "IPv4", "endpoints": endpoints, "ports": ports,
+        "addressType": family, "endpoints": endpoints, "ports": ports,
     })
 }
 
@@ -251,11 +285,12 @@ mod tests {
     }
 
     fn planned(pods: &[Object], slices: &[Object]) -> Plan {
-        plan(
-            &service(),
-            wanted(&service(), pods, false, &|_| Some("z".into())),
-            slices,
-        )
+        planned_of("IPv4", pods, slices)
+    }
+
+    fn planned_of(family: &str, pods: &[Object], slices: &[Object]) -> Plan {
+        let wanted = wanted(&service(), family, pods, false, &|_| Some("z".into()));
+        plan(&service(), family, wanted, &slices.iter().collect::<Vec<_>>())
     }
 
     fn made(plan: Plan) -> Vec<Object> {
@@ -318,10 +353,37 @@ mod tests {
     }
 
     #[test]
+    fn each_family_has_endpoints_of_its_own() {
+        let mut both = Value::clone(&pod(1, 80, true));
+        meta::set(
+            &mut both,
+            &["status", "podIPs"],
+            json!([{"ip": "10.244.0.1"}, {"ip": "fd00:10:244::1"}]),
+        );
+        let pods = [Arc::new(both), pod(2, 80, true)];
+        let found = |family: &str| -> Vec<Value> {
+            let slices = made(planned_of(family, &pods, &[]));
+            assert_eq!((slices.len(), &slices[0]["addressType"]), (1, &json!(family)));
+            let endpoints = meta::list(&slices[0], &["endpoints"]).iter();
+            endpoints.map(|one| one["addresses"].clone()).collect()
+        };
+        assert_eq!(found("IPv4"), [json!(["10.244.0.1"]), json!(["10.244.0.2"])]);
+        assert_eq!(
+            found("IPv6"),
+            [json!(["fd00:10:244::1"])],
+            "the other pod has no such address"
+        );
+        let mut dual = service();
+        assert_eq!(families(&dual), ["IPv4"]);
+        meta::set(&mut dual, &["spec", "ipFamilies"], json!(["IPv6", "IPv4"]));
+        assert_eq!(families(&dual), ["IPv6", "IPv4"]);
+    }
+
+    #[test]
     fn what_asks_to_publish_unready_addresses_gets_them_as_ready() {
         let mut service = service();
         meta::set(&mut service, &["spec", "publishNotReadyAddresses"], true);
-        let wanted = wanted(&service, &[pod(1, 80, false)], false, &|_| None);
+        let wanted = wanted(&service, "IPv4", &[pod(1, 80, false)], false, &|_| None);
         let (_, endpoints) = wanted.values().next().expect("one group");
         assert_eq!(
             endpoints[0]["conditions"],

@@ -237,7 +237,7 @@ async fn services_get_addresses_and_the_api_has_the_first() {
     );
     assert_eq!(
         taken.message,
-        "Service \"other\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.0.1\"]: failed to allocate IP \
+        "Service \"other\" is invalid: spec.clusterIPs: Invalid value: []string{\"10.96.0.1\"}: failed to allocate IP \
          10.96.0.1: provided IP is already allocated"
     );
 }

@@ -136,6 +136,11 @@ async fn pretend(api: Api, mut stop: watch::Receiver<bool>) {
                     let now = time::seconds(std::time::SystemTime::now());
                     meta::set(pod, &["status", "phase"], "Running");
                     meta::set(pod, &["status", "podIP"], "10.244.0.9");
+                    meta::set(
+                        pod,
+                        &["status", "podIPs"],
+                        json!([{"ip": "10.244.0.9"}, {"ip": "fd00:10:244::9"}]),
+                    );
                     meta::set_condition(pod, "Ready", "True", "", "", &now);
                 });
             });

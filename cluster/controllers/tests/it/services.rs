@@ -6,7 +6,11 @@ use serde_json::json;
 use crate::running::{Running, deployment, is_rolled_out};
 
 async fn deployed(replicas: i64) -> Running {
-    let cluster = Running::start(&Options::default());
+    deployed_on(&Options::default(), replicas).await
+}
+
+async fn deployed_on(options: &Options, replicas: i64) -> Running {
+    let cluster = Running::start(options);
     cluster.create(deployment(replicas, "one", json!({})));
     cluster
         .until("it is deployed", || {
@@ -77,4 +81,54 @@ async fn an_eviction_waits_for_its_budget() {
             cluster.get("Pod", &name).is_none() && said("currentHealthy") == 3 && said("disruptionsAllowed") == 1
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_follow_the_families_of_their_service() {
+    let options = Options {
+        dual_stack: true,
+        ..Options::default()
+    };
+    let cluster = deployed_on(&options, 2).await;
+    let made = cluster.create(
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {
+            "selector": {"app": "web"}, "ports": [{"port": 80}], "ipFamilyPolicy": "RequireDualStack",
+        }}),
+    );
+    let addresses = meta::list(&made, &["spec", "clusterIPs"]);
+    assert!(
+        matches!(addresses, [four, six] if four.as_str().is_some_and(|one| one.starts_with("10.96."))
+            && six.as_str().is_some_and(|one| one.starts_with("fd00:10:96::"))),
+        "{addresses:?}"
+    );
+    let counts = |cluster: &Running| -> Vec<(String, usize)> {
+        let slices = cluster.all("EndpointSlice");
+        let ours = slices.iter().filter(|one| meta::name(one).starts_with("web-"));
+        let mut counts: Vec<(String, usize)> = ours
+            .map(|one| {
+                (
+                    meta::text(one, &["addressType"]).to_owned(),
+                    meta::list(one, &["endpoints"]).len(),
+                )
+            })
+            .collect();
+        counts.sort();
+        counts
+    };
+    cluster
+        .until("both families have endpoints", || {
+            counts(&cluster) == [("IPv4".to_owned(), 2), ("IPv6".to_owned(), 2)]
+        })
+        .await;
+    cluster.edit("Service", "web", Part::Main, |service| {
+        meta::set(service, &["spec", "ipFamilyPolicy"], "SingleStack");
+    });
+    cluster
+        .until("the first family is left", || {
+            counts(&cluster) == [("IPv4".to_owned(), 2)]
+        })
+        .await;
+    let left = cluster.get("Service", "web").expect("it is there");
+    assert_eq!(left["spec"]["ipFamilies"], json!(["IPv4"]));
+    assert_eq!(meta::list(&left, &["spec", "clusterIPs"]).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Defaults of a service. Addresses and node ports are not among them: somebody has to hand them out.
+//! Defaults of a service. Addresses, their families and node ports are not among them: somebody has to hand them out.
 
 use serde_json::{Value, json};
 
@@ -44,13 +44,17 @@ pub(super) fn apply(service: &mut Value) {
         fill(as_map(spec), "allocateLoadBalancerNodePorts", true);
     }
     if matches!(kind.as_str(), "ClusterIP" | "NodePort" | "LoadBalancer") {
-        let map = as_map(spec);
-        fill(map, "internalTrafficPolicy", "Cluster");
-        fill(map, "ipFamilies", json!(["IPv4"]));
-        fill(map, "ipFamilyPolicy", "SingleStack");
-        let address = map.get("clusterIP").and_then(Value::as_str).unwrap_or("").to_owned();
-        if !address.is_empty() {
-            fill(map, "clusterIPs", json!([address]));
-        }
+        fill(as_map(spec), "internalTrafficPolicy", "Cluster");
+    }
+}
+
+/// A new Service has been given to no load balancer, and its only address is the first of its addresses.
+pub(super) fn begin(service: &mut Value) {
+    meta::set(service, &["status"], json!({"loadBalancer": {}}));
+    let Some(spec) = inner(service, "spec") else { return };
+    let map = as_map(spec);
+    let address = map.get("clusterIP").and_then(Value::as_str).unwrap_or("").to_owned();
+    if !address.is_empty() {
+        fill(map, "clusterIPs", json!([address]));
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn check(faults: &mut Faults, service: &Value) {
         meta::at(service, &["spec", "selector"]),
     );
     affinity(faults, service);
-    cluster_addresses(faults, service, kind);
+    addresses(faults, service);
     let externals = SPEC.child("externalIPs");
     for (index, one) in meta::list(service, &["spec", "externalIPs"]).iter().enumerate() {
         let one = one.as_str().unwrap_or("");
@@ -170,8 +170,9 @@ fn affinity(faults: &mut Faults, service: &Value) {
     }
 }
 
-fn cluster_addresses(faults: &mut Faults, service: &Value, kind: &str) {
-    if kind == "ExternalName" {
+/// What is wrong with `clusterIPs`, `ipFamilies` and `ipFamilyPolicy` of a Service, whoever hands addresses out apart.
+pub(super) fn addresses(faults: &mut Faults, service: &Value) {
+    if text(service, "type") == "ExternalName" {
         return;
     }
     let addresses = meta::list(service, &["spec", "clusterIPs"]);
@@ -203,6 +204,7 @@ fn cluster_addresses(faults: &mut Faults, service: &Value, kind: &str) {
             &["PreferDualStack", "RequireDualStack", "SingleStack"],
         );
     }
+    let mut known = Vec::new();
     for (index, one) in addresses.iter().enumerate() {
         let one = one.as_str().unwrap_or("");
         if index == 0 && one == "None" {
@@ -211,20 +213,25 @@ fn cluster_addresses(faults: &mut Faults, service: &Value, kind: &str) {
             }
             continue;
         }
-        let path = path.index(index);
-        let Some(known) = address::any(faults, &path, one) else {
-            continue;
-        };
-        let family = family_of(known);
-        if let Some(expected) = families.get(index).and_then(Value::as_str)
-            && family != expected
-        {
-            let detail = format!("expected an {expected} value as indicated by `ipFamilies[{index}]`");
-            faults.invalid(&path, one, &detail);
-        }
+        known.extend(address::any(faults, &path.index(index), one).map(family_of));
     }
     if addresses.len() > 2 {
         faults.invalid(&path, &shown, "may only hold up to 2 values");
+    }
+    if known.len() < addresses.len() {
+        // The families of others would be compared with the wrong ones.
+        return;
+    }
+    if known.len() > 1 && !(known.contains(&"IPv4") && known.contains(&"IPv6") && known.len() == 2) {
+        faults.invalid(&path, &shown, "may specify no more than one IP for each IP family");
+    }
+    for (index, (family, expected)) in known.iter().zip(families).enumerate() {
+        if let Some(expected) = expected.as_str().filter(|expected| expected != family)
+            && matches!(expected, "IPv4" | "IPv6")
+        {
+            let detail = format!("expected an {expected} value as indicated by `ipFamilies[{index}]`");
+            faults.invalid(&path.index(index), addresses[index].as_str().unwrap_or(""), &detail);
+        }
     }
 }
 
@@ -285,39 +292,16 @@ fn balancer(faults: &mut Faults, service: &Value, kind: &str) {
     }
 }
 
-/// An address, once given, stays, unless the service is or becomes a mere name.
+/// An address, once given, stays, unless the service is or becomes a mere name; a second one goes when the policy says so.
 pub(super) fn update(faults: &mut Faults, old: &Value, new: &Value) {
     if [old, new].iter().any(|one| text(one, "type") == "ExternalName") {
         return;
     }
-    let both_headless = is_headless(old) && is_headless(new);
-    for (key, unset) in [
-        ("clusterIPs", "primary clusterIP can not be unset"),
-        ("ipFamilies", "primary ipFamily can not be unset"),
-    ] {
-        if both_headless || (key == "ipFamilies" && is_headless(old) != is_headless(new)) {
-            continue;
-        }
-        let (before, after) = (meta::list(old, &["spec", key]), meta::list(new, &["spec", key]));
-        let path = SPEC.child(key);
-        let shown = go_list(
-            if key == "clusterIPs" {
-                "[]string"
-            } else {
-                "[]core.IPFamily"
-            },
-            after,
-        );
-        match (before.first(), after.first()) {
-            (Some(_), None) => faults.invalid(&path.index(0), &shown, unset),
-            (Some(before), Some(after)) if before != after => {
-                faults.invalid(&path.index(0), &shown, "may not change once set");
-            }
-            _ => {}
-        }
-        if before.len() == after.len() && before.get(1) != after.get(1) {
-            faults.invalid(&path.index(1), &shown, "may not change once set");
-        }
+    if !(is_headless(old) && is_headless(new)) {
+        addresses_stay(faults, old, new);
+    }
+    if !is_headless(old) && !is_headless(new) {
+        families_stay(faults, old, new);
     }
     let class = |service| meta::at(service, &["spec", "loadBalancerClass"]);
     let are_balancers = [old, new].iter().all(|one| text(one, "type") == "LoadBalancer");
@@ -327,6 +311,74 @@ pub(super) fn update(faults: &mut Faults, old: &Value, new: &Value) {
             class(new).unwrap_or(&Value::Null),
             "may not change once set",
         );
+    }
+}
+
+const STAYS: &str = "may not change once set";
+
+fn addresses_stay(faults: &mut Faults, old: &Value, new: &Value) {
+    let (before, after) = (
+        meta::list(old, &["spec", "clusterIPs"]),
+        meta::list(new, &["spec", "clusterIPs"]),
+    );
+    let path = SPEC.child("clusterIPs");
+    let shown = go_list("[]string", after);
+    if before.len() > after.len() && after.is_empty() {
+        faults.invalid(&path.index(0), &shown, "primary clusterIP can not be unset");
+    }
+    let compared = if before.len() == after.len() { before.len() } else { 1 };
+    for (index, (before, after)) in before.iter().zip(after).take(compared).enumerate() {
+        if before != after {
+            faults.invalid(&path.index(index), &shown, STAYS);
+        }
+    }
+    if before.len() > after.len() && after.len() == 1 {
+        released(
+            faults,
+            new,
+            "must be set to 'SingleStack' when releasing the secondary clusterIP",
+        );
+    }
+}
+
+fn families_stay(faults: &mut Faults, old: &Value, new: &Value) {
+    let (before, after) = (
+        meta::list(old, &["spec", "ipFamilies"]),
+        meta::list(new, &["spec", "ipFamilies"]),
+    );
+    let path = SPEC.child("ipFamilies");
+    let shown = go_list("[]core.IPFamily", after);
+    if before.len() == after.len() {
+        for _ in before.iter().zip(after).filter(|(before, after)| before != after) {
+            faults.invalid(&path.index(0), &shown, STAYS);
+        }
+        return;
+    }
+    let addresses = meta::list(new, &["spec", "clusterIPs"]);
+    if before.len() > after.len() && addresses.is_empty() {
+        faults.invalid(&path.index(0), &shown, "primary ipFamily can not be unset");
+    }
+    if let (Some(before), Some(after)) = (before.first(), after.first())
+        && before != after
+    {
+        // Kubernetes shows the addresses here.
+        faults.invalid(&path.index(0), &go_list("[]string", addresses), STAYS);
+    }
+    if before.len() > after.len() && after.len() == 1 {
+        released(
+            faults,
+            new,
+            "must be set to 'SingleStack' when releasing the secondary ipFamily",
+        );
+    }
+}
+
+fn released(faults: &mut Faults, new: &Value, why: &str) {
+    let path = SPEC.child("ipFamilyPolicy");
+    match text(new, "ipFamilyPolicy") {
+        "SingleStack" => {}
+        "" => faults.invalid(&path, &super::faults::Plain("null".into()), why),
+        policy => faults.invalid(&path, policy, why),
     }
 }
 
@@ -343,6 +395,11 @@ mod tests {
         let mut service = json!({"spec": {"ports": [{"port": 80}]}});
         for (key, value) in spec.as_object().expect("a map") {
             meta::set(&mut service, &["spec", key], value.clone());
+        }
+        if let Some(address) = meta::at(&service, &["spec", "clusterIP"]).cloned()
+            && meta::at(&service, &["spec", "clusterIPs"]).is_none()
+        {
+            meta::set(&mut service, &["spec", "clusterIPs"], vec![address]);
         }
         service
     }
@@ -430,5 +487,90 @@ mod tests {
             ["spec.clusterIPs[0]: Invalid value: []string{\"10.96.0.2\"}: may not change once set"]
         );
         assert_eq!(updated("", "services", old.clone(), old), [""; 0]);
+    }
+
+    #[test]
+    fn two_addresses_are_of_two_families() {
+        let told = |spec: Value| told("", "services", service(spec));
+        let (v4, v6) = ("10.96.0.1", "fd00:10:96::1");
+        assert_eq!(
+            told(
+                json!({"clusterIP": v6, "clusterIPs": [v6, v4], "ipFamilies": ["IPv6", "IPv4"], "ipFamilyPolicy": "RequireDualStack"})
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            told(json!({"clusterIP": v4, "clusterIPs": [v4, "10.96.0.2"]})),
+            [
+                "spec.clusterIPs: Invalid value: []string{\"10.96.0.1\", \"10.96.0.2\"}: may specify no more than one IP for each IP family"
+            ]
+        );
+        assert_eq!(
+            told(json!({"clusterIP": v4, "clusterIPs": [v4, v6], "ipFamilies": ["IPv6", "IPv4"]})),
+            [
+                "spec.clusterIPs[0]: Invalid value: \"10.96.0.1\": expected an IPv6 value as indicated by `ipFamilies[0]`",
+                "spec.clusterIPs[1]: Invalid value: \"fd00:10:96::1\": expected an IPv4 value as indicated by `ipFamilies[1]`"
+            ]
+        );
+        assert_eq!(
+            told(json!({"clusterIP": v4, "clusterIPs": [v4, v6, "fd00:10:96::2"]})),
+            [
+                "spec.clusterIPs: Invalid value: []string{\"10.96.0.1\", \"fd00:10:96::1\", \"fd00:10:96::2\"}: may only hold up to 2 values",
+                "spec.clusterIPs: Invalid value: []string{\"10.96.0.1\", \"fd00:10:96::1\", \"fd00:10:96::2\"}: may specify no more than one IP for each IP family"
+            ]
+        );
+        assert_eq!(
+            told(json!({"ipFamilies": ["IPv4", "IPv4"], "ipFamilyPolicy": "Both"})),
+            [
+                "spec.ipFamilies[1]: Duplicate value: \"IPv4\"",
+                "spec.ipFamilyPolicy: Unsupported value: \"Both\": supported values: \"PreferDualStack\", \"RequireDualStack\", \"SingleStack\""
+            ]
+        );
+        assert_eq!(
+            told(json!({"clusterIPs": [v4]})),
+            [
+                "spec.clusterIPs: Invalid value: []string{\"10.96.0.1\"}: must be empty when `clusterIP` is not specified"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_second_family_comes_and_goes_and_the_first_stays() {
+        let one = service(json!({"clusterIP": "10.96.0.1", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}));
+        let two = service(
+            json!({"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1", "fd00:10:96::1"],
+            "ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"}),
+        );
+        let updated = |old: &Value, new: &Value| updated("", "services", old.clone(), new.clone());
+        assert_eq!(updated(&one, &two), [""; 0]);
+        assert_eq!(updated(&two, &one), [""; 0]);
+        let mut kept = one.clone();
+        meta::set(&mut kept, &["spec", "ipFamilyPolicy"], "PreferDualStack");
+        assert_eq!(
+            updated(&two, &kept),
+            [
+                "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be set to 'SingleStack' when releasing the secondary clusterIP",
+                "spec.ipFamilyPolicy: Invalid value: \"PreferDualStack\": must be set to 'SingleStack' when releasing the secondary ipFamily"
+            ]
+        );
+        let mut other = two.clone();
+        meta::set(
+            &mut other,
+            &["spec", "clusterIPs"],
+            json!(["10.96.0.1", "fd00:10:96::2"]),
+        );
+        assert_eq!(
+            updated(&two, &other),
+            ["spec.clusterIPs[1]: Invalid value: []string{\"10.96.0.1\", \"fd00:10:96::2\"}: may not change once set"]
+        );
+        let turned = service(json!({"clusterIP": "fd00:10:96::1", "clusterIPs": ["fd00:10:96::1"],
+            "ipFamilies": ["IPv6"], "ipFamilyPolicy": "SingleStack"}));
+        assert_eq!(
+            updated(&two, &turned),
+            [
+                "spec.clusterIPs[0]: Invalid value: []string{\"fd00:10:96::1\"}: may not change once set",
+                "spec.ipFamilies[0]: Invalid value: []string{\"fd00:10:96::1\"}: may not change once set"
+            ]
+        );
     }
 }
