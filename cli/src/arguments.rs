@@ -112,8 +112,9 @@ pub(crate) struct Selection {
     pub(crate) only: Vec<String>,
     /// What is under test: `bundled`, or `oci:ARGV…` for any OCI runtime, called by the name of its program or as in
     /// `NAME=oci:ARGV…`; `cluster` for the bundled cluster, `cluster-bridge`, `cluster-vxlan` and `cluster-bridge-vxlan` for
-    /// the same with its network in another mode (tests that name one are run as `cluster` only), `kube` for the one behind
-    /// `--kubeconfig`; may be repeated. Unless told: `bundled`, and `cluster` for tests of clusters.
+    /// the same with its network in another mode, `cluster-dual` for the same with IPv6 beside IPv4 (tests that name their
+    /// network are run as `cluster` only), `kube` for the one behind `--kubeconfig`; may be repeated. Unless told: `bundled`,
+    /// and `cluster` for tests of clusters.
     #[arg(long = "subject", value_name = "SUBJECT")]
     pub(crate) subjects: Vec<String>,
     /// Kubeconfig of the cluster that is under test as `kube`. Each case has a namespace of its own there.

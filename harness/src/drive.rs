@@ -10,6 +10,7 @@ pub(crate) mod cluster;
 pub mod config;
 pub mod container;
 mod evidence;
+mod family;
 pub mod host_process;
 mod packets;
 mod rootfs;

@@ -4,13 +4,14 @@
 //! Probes take the root of the file system that they read, so that tests can show them what this host does not have.
 
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::thread::UnshareFlags;
 use serde_json::{Value, json};
 use spec::requirement::{CgroupRequirement, ClusterRequirement, NamespaceKind, Release, SchedulerFeature};
-use spec::{Matcher, Requirement};
+use spec::{Family, Matcher, Requirement};
 use sys::fork::{Forked, exit_now, fork};
 
 use crate::drive::World;
@@ -155,11 +156,15 @@ fn cluster_words(wanted: &ClusterRequirement) -> String {
         dns,
         kubernetes,
         faults,
+        families,
     } = wanted;
     let mut words: Vec<String> = nodes.iter().map(|nodes| format!("nodes {nodes}")).collect();
     words.extend(dns.map(|dns| format!("dns: {dns}")));
     words.extend(kubernetes.iter().map(|release| format!("kubernetes {release}")));
     words.extend(faults.map(|faults| format!("faults: {faults}")));
+    if !families.is_empty() {
+        words.push(format!("families: {}", family_words(families)));
+    }
     format!("cluster {}", words.join(", "))
 }
 
@@ -193,7 +198,37 @@ fn cluster(wanted: &ClusterRequirement, world: &World<'_>) -> Answer {
             false => (!*wanted, "others use this cluster, too".to_owned()),
         })
     });
-    all_of(nodes.chain(dns).chain(release).chain(faults))
+    let families = (!wanted.families.is_empty()).then(|| Ok(has_families(&wanted.families, &ask("/api/v1/nodes")?)));
+    all_of(nodes.chain(dns).chain(release).chain(faults).chain(families))
+}
+
+fn family_words(families: &[Family]) -> String {
+    let words: Vec<&str> = families.iter().map(|family| family.word()).collect();
+    words.join(", ")
+}
+
+/// Whether each node has ranges of all these families for its pods.
+fn has_families(wanted: &[Family], nodes: &[Value]) -> (bool, String) {
+    let lacks = |node: &&Value| {
+        let ranges = node["spec"]["podCIDRs"].as_array().into_iter().flatten();
+        let addresses: Vec<IpAddr> = ranges
+            .filter_map(|range| range.as_str()?.split('/').next()?.parse().ok())
+            .collect();
+        !wanted
+            .iter()
+            .all(|family| addresses.iter().any(|address| family.has(*address)))
+    };
+    match nodes.iter().find(lacks) {
+        Some(node) => {
+            let name = node["metadata"]["name"].as_str().unwrap_or_default();
+            let why = format!("spec.podCIDRs of node {name} are {}", node["spec"]["podCIDRs"]);
+            (false, why)
+        }
+        None => (
+            !nodes.is_empty(),
+            format!("{} nodes have pods of {}", nodes.len(), family_words(wanted)),
+        ),
+    }
 }
 
 /// Where the resolver of a cluster is a service.
@@ -834,6 +869,21 @@ mod tests {
         met(of_kubernetes(">=1.30", "v1.33.2+k3s1"), "the cluster says v1.33.2+k3s1");
         unmet(of_kubernetes("<1.30", "v1.33.2"), "the cluster says v1.33.2");
         unknown(of_kubernetes(">=1.30", "garbage"), "cannot be compared");
+    }
+
+    #[test]
+    fn families_of_nodes() {
+        let node = |ranges: Value| json!({"metadata": {"name": "a"}, "spec": {"podCIDRs": ranges}});
+        let both = node(json!(["10.244.0.0/24", "fd00:10:244::/64"]));
+        met(
+            Ok(has_families(&Family::ALL, std::slice::from_ref(&both))),
+            "1 nodes have pods of IPv4, IPv6",
+        );
+        unmet(
+            Ok(has_families(&Family::ALL, &[both, node(json!(["10.244.1.0/24"]))])),
+            "spec.podCIDRs of node a are [\"10.244.1.0/24\"]",
+        );
+        assert!(!has_families(&Family::ALL, &[]).0);
     }
 
     #[test]

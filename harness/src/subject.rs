@@ -38,7 +38,7 @@ pub enum ParseError {
     /// Neither `bundled` nor `oci:…`.
     #[error(
         "unknown subject `{0}`: expected `bundled`, `oci:ARGV…`, `NAME=oci:ARGV…`, `cluster`, \
-         `cluster-bridge`, `cluster-vxlan`, `cluster-bridge-vxlan` or `kube`"
+         `cluster-bridge`, `cluster-vxlan`, `cluster-bridge-vxlan`, `cluster-dual` or `kube`"
     )]
     Unknown(String),
     /// The name in front of `=` cannot be part of the id of a case.

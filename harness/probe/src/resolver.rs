@@ -221,10 +221,33 @@ fn await_bytes(socket: &OwnedFd, deadline: u64) -> Result<(), Errno> {
     }
 }
 
-/// The first address of a host: itself, from `/etc/hosts`, or from a server; IPv4 before IPv6.
-pub(crate) fn first_address(host: &str, patience: u64) -> Option<IpAddr> {
+/// A family of addresses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    fn has(self, address: &IpAddr) -> bool {
+        address.is_ipv6() == (self == Self::V6)
+    }
+
+    /// Type of the records that have such addresses (RFC 1035 and 3596).
+    fn records(self) -> &'static str {
+        match self {
+            Self::V4 => "A",
+            Self::V6 => "AAAA",
+        }
+    }
+}
+
+/// The first address of a host that is of one of these families: itself, from `/etc/hosts`, or from a server that is asked
+/// for one family after the other.
+pub(crate) fn first_address(host: &str, families: &[Family], patience: u64) -> Option<IpAddr> {
+    let is_wanted = |address: &IpAddr| families.iter().any(|family| family.has(address));
     if let Ok(address) = host.parse() {
-        return Some(address);
+        return Some(address).filter(is_wanted);
     }
     let hosts = file::text("/etc/hosts").unwrap_or_default();
     let listed = hosts
@@ -232,14 +255,14 @@ pub(crate) fn first_address(host: &str, patience: u64) -> Option<IpAddr> {
         .filter_map(|line| line.split('#').next())
         .find_map(|line| {
             let mut words = line.split_whitespace();
-            let address = words.next()?.parse().ok()?;
+            let address = words.next()?.parse().ok().filter(is_wanted)?;
             words.any(|word| word == host).then_some(address)
         });
     if listed.is_some() {
         return listed;
     }
     let configuration = Configuration::read();
-    for wanted in ["A", "AAAA"] {
+    for wanted in families.iter().map(|family| family.records()) {
         // Who is silent about one type is not asked for the other, too.
         let found = configuration.ask(host, dns::kind(wanted)?, patience).ok()?;
         let address = found.answer.records.iter().find(|record| record.kind == wanted);

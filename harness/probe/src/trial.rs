@@ -16,7 +16,8 @@ use crate::{
     call::{Call, Failure},
     errno, init,
     json::Json,
-    quantity, resolver,
+    quantity,
+    resolver::{self, Family},
 };
 
 /// Most bytes of a body that are told.
@@ -95,18 +96,25 @@ pub(crate) fn own_end(socket: impl AsFd) -> Option<SocketAddr> {
     getsockname(socket).ok().and_then(|address| address.try_into().ok())
 }
 
-/// The address of `HOST:PORT`, or `None` if the name leads nowhere.
-pub(crate) fn address(target: &str, patience: u64) -> Result<Option<SocketAddr>, Failure> {
-    if let Ok(address) = target.parse() {
-        return Ok(Some(address));
-    }
+/// The address of `HOST:PORT`, or `None` if the name leads to none that the call wants.
+pub(crate) fn address(call: &Call, target: &str, patience: u64) -> Result<Option<SocketAddr>, Failure> {
+    let families = match call.option("family") {
+        None => &[Family::V4, Family::V6][..],
+        Some("IPv4") => &[Family::V4],
+        Some("IPv6") => &[Family::V6],
+        Some(other) => return Err(Failure::usage(format!("`{other}` is neither IPv4 nor IPv6"))),
+    };
     let (host, port) = target
         .rsplit_once(':')
         .ok_or_else(|| Failure::usage(format!("`{target}` is not HOST:PORT")))?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
     let port: u16 = port
         .parse()
         .map_err(|_| Failure::usage(format!("`{port}` is not a port")))?;
-    Ok(resolver::first_address(host, patience).map(|address| SocketAddr::new(address, port)))
+    Ok(resolver::first_address(host, families, patience).map(|address| SocketAddr::new(address, port)))
 }
 
 /// How many attempts are made, and when.
@@ -121,7 +129,7 @@ pub(crate) struct Series {
 }
 
 /// Options of every verb that makes attempts.
-pub(crate) const OPTIONS: [&str; 5] = ["repeat", "every", "timeout", "within", "nonce"];
+pub(crate) const OPTIONS: [&str; 6] = ["family", "repeat", "every", "timeout", "within", "nonce"];
 
 impl Series {
     /// What a call asks for.

@@ -225,19 +225,19 @@ pub(crate) const ALL: &[Verb] = &[
     },
     Verb {
         name: "dial",
-        usage: "HOST:PORT… [--protocol=tcp|udp] [--send=TEXT] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
+        usage: "HOST:PORT… [--protocol=tcp|udp] [--send=TEXT] [--family=IPv4|IPv6] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
         about: "connects, and with `--send` or by datagram waits for an answer; several addresses at the same time",
         run: dial::dial,
     },
     Verb {
         name: "send",
-        usage: "HOST:PORT --data=TEXT [--protocol=udp|tcp] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
+        usage: "HOST:PORT --data=TEXT [--protocol=udp|tcp] [--family=IPv4|IPv6] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
         about: "sends and waits for no answer",
         run: dial::send,
     },
     Verb {
         name: "http",
-        usage: "URL [--method=WORD] [--header=LINE]… [--body=TEXT] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
+        usage: "URL [--method=WORD] [--header=LINE]… [--body=TEXT] [--family=IPv4|IPv6] [--repeat=N] [--every=TIME] [--timeout=TIME] [--within=TIME]",
         about: "sends HTTP requests, each on a connection of its own",
         run: http::http,
     },

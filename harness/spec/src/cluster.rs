@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::Spanned;
+use crate::{Families, Spanned};
 
 /// The cluster that a test is for. The bundled one is made so; a real one must have nodes that match, or the test is
 /// skipped.
@@ -37,6 +37,9 @@ pub struct Network {
     /// Nodes with pods of other nodes (`host-gw` unless told).
     #[serde(default)]
     pub routes: Routes,
+    /// Families of the addresses of nodes, pods and Services (`[IPv4]` unless told).
+    #[serde(default, skip_serializing_if = "Families::is_usual")]
+    pub families: Families,
 }
 
 /// How pods are connected with their node.

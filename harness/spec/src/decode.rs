@@ -328,6 +328,7 @@ fn choice(name: &str) -> &'static str {
         "SchedulerFeature" => "feature of a scheduler",
         "Propagation" => "propagation",
         "Protocol" => "protocol",
+        "Family" => "family of addresses",
         "PodNetwork" => "network of pods",
         "Routes" => "kind of routes",
         "RecordType" => "type of record",

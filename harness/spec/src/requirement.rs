@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Matcher;
+use crate::{Family, Matcher};
 
 /// One requirement: a map with one key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,9 @@ pub struct ClusterRequirement {
     /// Its nodes are the test's to cordon, stop and cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<bool>,
+    /// Families of addresses that its pods and Services can have, by the ranges of its nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<Family>,
 }
 
 /// What a scheduler can tell.

@@ -6,14 +6,17 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    Family,
     fault::Fault,
     node::{Entry, Extent, Node, Value},
 };
 
 /// References that a run resolves when a step starts, beside those to workloads and host processes; `NAME` is free.
-pub const RUN_REFERENCES: [&str; 9] = [
+pub const RUN_REFERENCES: [&str; 11] = [
     "namespace",
     "node.ip",
+    "node.ip.IPv4",
+    "node.ip.IPv6",
     "node.name",
     "dir.NAME",
     "disk.NAME",
@@ -203,10 +206,14 @@ impl Scope<'_> {
     }
 }
 
-/// Of what stands behind a workload's name, what it is about: a Service has a port of each name.
+/// Of what stands behind a workload's name, what it is about: a Service has a port of each name, and an address of each
+/// family.
 pub(crate) fn property(rest: &str) -> &str {
     match rest.split_once('.') {
         Some((port @ ("port" | "nodePort"), _)) => port,
+        Some((address @ ("podIP" | "podIPs" | "hostIP" | "clusterIP"), family)) if Family::named(family).is_some() => {
+            address
+        }
         _ => rest,
     }
 }

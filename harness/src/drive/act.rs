@@ -14,7 +14,7 @@ use spec::{Action, Workload, patience};
 
 use super::container::{Container, Init};
 use super::host_process::HostProcess;
-use super::{Stuck, World, config, rootfs};
+use super::{Stuck, World, config, family, rootfs};
 use crate::guard::HOME;
 use crate::{observe, reference, signal, wait};
 
@@ -194,9 +194,20 @@ impl World<'_> {
         let (first, rest) = name.split_once('.').unwrap_or((name, ""));
         if let Some(each) = self.each.as_ref().filter(|_| first == "node") {
             return match rest {
-                "ip" => Ok(json!(each.address)),
                 "name" => Ok(json!(each.name)),
-                _ => Err(unknown()),
+                _ => match family::split(rest) {
+                    ("ip", wanted) => {
+                        let address = family::only(each.addresses.clone(), wanted).into_iter().next();
+                        address.map(|address| json!(address)).ok_or_else(|| {
+                            format!(
+                                "node `{}` has no such address: it has {}",
+                                each.name,
+                                each.addresses.join(", ")
+                            )
+                        })
+                    }
+                    _ => Err(unknown()),
+                },
             };
         }
         if let Some(cluster) = &mut self.cluster

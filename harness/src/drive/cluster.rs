@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use kubernetes::{Client, Resource};
 use serde_json::{Value, json};
-use spec::{Spanned, Subject, Test};
+use spec::{Family, Spanned, Subject, Test};
 
-use super::World;
+use super::{World, family};
 use crate::guard::{Home, Job};
 use crate::subject::Kube;
 use crate::wait::{self, Waited};
@@ -254,18 +254,29 @@ impl Cluster {
             let all = pods.iter().map(|pod| text(pod, pointer));
             all.filter(|text| !text.is_empty()).collect()
         };
-        let one = |pointer: &str, what: &str| {
-            let first_of = every(pointer).into_iter().next();
-            first_of
-                .map(|text| json!(text))
-                .ok_or_else(|| format!("`{first}` has no pod with {what}"))
+        let (rest, wanted) = family::split(rest);
+        // The first address of each pod, of the family that is asked for.
+        let addresses = |list: &str, one: &str| -> Vec<String> {
+            let all = pods
+                .iter()
+                .map(|pod| family::only(family::addresses(pod, list, one), wanted));
+            all.filter_map(|all| all.into_iter().next()).collect()
         };
+        let pod_addresses = || addresses("/status/podIPs", "/status/podIP");
+        let first_of = |all: Vec<String>, what: &str| {
+            let found = all.into_iter().next().map(|text| json!(text));
+            found.ok_or_else(|| format!("`{first}` has no pod with {what}"))
+        };
+        let one = |pointer: &str, what: &str| first_of(every(pointer), what);
         Some(match rest {
             "podName" => one("/metadata/name", "a name"),
             "podNames" => Ok(json!(every("/metadata/name"))),
-            "podIP" => one("/status/podIP", "an address"),
-            "podIPs" => Ok(json!(every("/status/podIP"))),
-            "hostIP" => one("/status/hostIP", "a node's address"),
+            "podIP" => first_of(pod_addresses(), "such an address"),
+            "podIPs" => Ok(json!(pod_addresses())),
+            "hostIP" => first_of(
+                addresses("/status/hostIPs", "/status/hostIP"),
+                "such an address of a node",
+            ),
             "node" => one("/spec/nodeName", "a node").map(|real| {
                 let real = real.as_str().unwrap_or_default();
                 json!(self.names.of_spec(real))
@@ -318,9 +329,17 @@ impl Cluster {
 /// A service's address, or one of its ports: the first, or that of a name.
 fn of_service(service: &Value, what: &str, port: Option<&str>) -> Option<Value> {
     if what == "clusterIP" {
+        let wanted = match port {
+            Some(word) => Some(Family::named(word)?),
+            None => None,
+        };
+        let all = family::only(
+            family::addresses(service, "/spec/clusterIPs", "/spec/clusterIP"),
+            wanted,
+        );
+        let first = all.into_iter().next()?;
         // A headless service has `None`.
-        let address = text(service, "/spec/clusterIP");
-        return (address.parse::<std::net::IpAddr>().is_ok() && port.is_none()).then(|| json!(address));
+        return first.parse::<std::net::IpAddr>().is_ok().then(|| json!(first));
     }
     let mut ports = service.pointer("/spec/ports")?.as_array()?.iter();
     let found = ports.find(|own| port.is_none_or(|name| own["name"] == name))?;
@@ -446,6 +465,13 @@ mod tests {
         assert_eq!(of_service(&service, "nodePort", None), Some(json!(30080)));
         assert_eq!(of_service(&service, "port", Some("metrics")), Some(json!(9090)));
         assert_eq!(of_service(&service, "nodePort", Some("metrics")), None);
+        let both = json!({"spec": {"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00:10:96::7"]}});
+        assert_eq!(of_service(&both, "clusterIP", None), Some(json!("10.96.0.7")));
+        assert_eq!(
+            of_service(&both, "clusterIP", Some("IPv6")),
+            Some(json!("fd00:10:96::7"))
+        );
+        assert_eq!(of_service(&service, "clusterIP", Some("IPv6")), None);
         let headless = json!({"spec": {"clusterIP": "None"}});
         assert_eq!(of_service(&headless, "clusterIP", None), None);
         assert_eq!(of_service(&headless, "port", None), None);

@@ -15,7 +15,7 @@ use record::Seen;
 use record::packets::{AnswerSeen, AttemptSeen};
 use serde_json::{Value, json};
 use spec::step::{Http, Protocol, Reach};
-use spec::{Action, Check, Rate, Span};
+use spec::{Action, Check, Family, Rate, Span};
 
 use self::origin::Origin;
 use super::cluster::text;
@@ -55,8 +55,8 @@ impl From<Lack> for Seen {
 pub(super) struct Each {
     /// Its name in the spec.
     pub(super) name: String,
-    /// Its address.
-    pub(super) address: String,
+    /// Its addresses, the first of them first.
+    pub(super) addresses: Vec<String>,
 }
 
 impl World<'_> {
@@ -123,9 +123,10 @@ impl World<'_> {
             .iter()
             .filter(|node| is_ready(node))
             .filter_map(|node| {
-                Some(Each {
+                let addresses = internal_addresses(node);
+                (!addresses.is_empty()).then(|| Each {
                     name: cluster.names.of_spec(&text(node, "/metadata/name")).to_owned(),
-                    address: internal_address(node)?,
+                    addresses,
                 })
             })
             .map(Some)
@@ -204,7 +205,7 @@ impl World<'_> {
         let mut addresses = Vec::new();
         for to in &reach.to {
             let written = match reach.port {
-                Some(port) if !to.value.contains(':') => json!(format!("${{{}.podIP}}:{port}", to.value)),
+                Some(port) if !to.value.contains(':') => json!(pod_address(&to.value, reach.family, port)),
                 _ => json!(to.value),
             };
             let mut address = written;
@@ -219,6 +220,7 @@ impl World<'_> {
             let mut argv = vec!["dial".to_owned()];
             argv.extend(addresses.iter().cloned());
             argv.extend(reach.protocol.map(protocol));
+            argv.extend(reach.family.map(of_family));
             argv.push(format!("--timeout={}", timeout(reach.timeout, TIMEOUT_OF_CELL)));
             let lines = self.probe(&origin, &argv)?;
             let cells = line::attempts(&lines);
@@ -268,11 +270,12 @@ struct Attempts {
 
 impl Attempts {
     fn of(action: &Action) -> Result<Self, Lack> {
-        let (from, container, to, repeat, rate, patience) = match action {
+        let (from, container, to, family, repeat, rate, patience) = match action {
             Action::Http(http) => (
                 &http.from,
                 &http.container,
                 &http.url,
+                http.family,
                 http.repeat,
                 http.rate,
                 http.timeout,
@@ -281,6 +284,7 @@ impl Attempts {
                 &dial.from,
                 &dial.container,
                 &dial.address,
+                dial.family,
                 dial.repeat,
                 dial.rate,
                 dial.timeout,
@@ -289,6 +293,7 @@ impl Attempts {
                 &send.from,
                 &send.container,
                 &send.address,
+                send.family,
                 send.repeat,
                 send.rate,
                 send.timeout,
@@ -309,6 +314,7 @@ impl Attempts {
             }
             _ => {}
         }
+        argv.extend(family.map(of_family));
         argv.push(format!("--repeat={repeat}"));
         argv.extend(
             rate.map(Rate::interval)
@@ -346,6 +352,10 @@ fn transport(action: &Action) -> &'static str {
     told.unwrap_or(Protocol::Tcp).word()
 }
 
+fn of_family(family: Family) -> String {
+    format!("--family={}", family.word())
+}
+
 fn protocol(protocol: Protocol) -> String {
     format!("--protocol={}", protocol.word())
 }
@@ -377,9 +387,43 @@ fn is_ready(node: &Value) -> bool {
     conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-/// A node's address in its cluster.
-fn internal_address(node: &Value) -> Option<String> {
-    let addresses = node.pointer("/status/addresses")?.as_array()?;
-    let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
-    Some(text(internal, "/address"))
+/// A node's addresses in its cluster, the first of them first.
+fn internal_addresses(node: &Value) -> Vec<String> {
+    let addresses = node.pointer("/status/addresses").and_then(Value::as_array);
+    let internal = addresses
+        .into_iter()
+        .flatten()
+        .filter(|address| address["type"] == "InternalIP");
+    internal.map(|address| text(address, "/address")).collect()
+}
+
+/// How the first pod of a workload is dialled.
+fn pod_address(workload: &str, family: Option<Family>, port: u16) -> String {
+    match family {
+        None => format!("${{{workload}.podIP}}:{port}"),
+        Some(Family::Ipv4) => format!("${{{workload}.podIP.IPv4}}:{port}"),
+        Some(Family::Ipv6) => format!("[${{{workload}.podIP.IPv6}}]:{port}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_ipv6_stand_in_brackets() {
+        assert_eq!(pod_address("web", None, 80), "${web.podIP}:80");
+        assert_eq!(pod_address("web", Some(Family::Ipv4), 80), "${web.podIP.IPv4}:80");
+        assert_eq!(pod_address("web", Some(Family::Ipv6), 80), "[${web.podIP.IPv6}]:80");
+    }
+
+    #[test]
+    fn a_node_may_have_several_addresses() {
+        let node = json!({"status": {"addresses": [
+            {"type": "InternalIP", "address": "172.30.0.1"}, {"type": "InternalIP", "address": "fd00:172:30::1"},
+            {"type": "Hostname", "address": "a"},
+        ]}});
+        assert_eq!(internal_addresses(&node), ["172.30.0.1", "fd00:172:30::1"]);
+        assert!(internal_addresses(&json!({})).is_empty());
+    }
 }

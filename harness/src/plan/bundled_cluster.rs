@@ -1,20 +1,27 @@
 //! The bundled cluster as a subject: one for each way in which its nodes and pods can be connected.
 
-use spec::Test;
 use spec::cluster::{Network, PodNetwork, Routes};
+use spec::{Families, Test};
 
 use super::CLUSTER;
 
 /// Its names, and how nodes and pods are connected.
-const MODES: [(&str, Network); 4] = [
-    (CLUSTER, mode(PodNetwork::Ptp, Routes::HostGw)),
-    ("cluster-bridge", mode(PodNetwork::Bridge, Routes::HostGw)),
-    ("cluster-vxlan", mode(PodNetwork::Ptp, Routes::Vxlan)),
-    ("cluster-bridge-vxlan", mode(PodNetwork::Bridge, Routes::Vxlan)),
+const MODES: [(&str, Network); 5] = [
+    (CLUSTER, mode(PodNetwork::Ptp, Routes::HostGw, Families::Ipv4)),
+    (
+        "cluster-bridge",
+        mode(PodNetwork::Bridge, Routes::HostGw, Families::Ipv4),
+    ),
+    ("cluster-vxlan", mode(PodNetwork::Ptp, Routes::Vxlan, Families::Ipv4)),
+    (
+        "cluster-bridge-vxlan",
+        mode(PodNetwork::Bridge, Routes::Vxlan, Families::Ipv4),
+    ),
+    ("cluster-dual", mode(PodNetwork::Ptp, Routes::HostGw, Families::Dual)),
 ];
 
-const fn mode(pods: PodNetwork, routes: Routes) -> Network {
-    Network { pods, routes }
+const fn mode(pods: PodNetwork, routes: Routes, families: Families) -> Network {
+    Network { pods, routes, families }
 }
 
 /// How nodes and pods are connected on the subject of this name; `None` if it is not the bundled cluster.

@@ -55,7 +55,7 @@ pub(super) fn dial(call: &Call) -> Result<u8, Failure> {
     let targets: Vec<&str> = call.words().collect();
     let all_good = match targets.as_slice() {
         [only] => series.run(call, "connected", || {
-            let mut open = [Open::begin(only, protocol, says, series.timeout)?];
+            let mut open = [Open::begin(call, only, protocol, says, series.timeout)?];
             settle(&mut open)?;
             let [open] = open;
             Ok(open.into_trial())
@@ -63,7 +63,7 @@ pub(super) fn dial(call: &Call) -> Result<u8, Failure> {
         several => {
             let mut open = several
                 .iter()
-                .map(|target| Open::begin(target, protocol, says, series.timeout))
+                .map(|target| Open::begin(call, target, protocol, says, series.timeout))
                 .collect::<Result<Vec<_>, _>>()?;
             settle(&mut open)?;
             let mut told = Told::default();
@@ -96,8 +96,14 @@ struct Open<'t> {
 }
 
 impl<'t> Open<'t> {
-    fn begin(target: &'t str, protocol: Protocol, says: Option<&'t [u8]>, timeout: u64) -> Result<Open<'t>, Failure> {
-        let address = trial::address(target, timeout)?;
+    fn begin(
+        call: &Call,
+        target: &'t str,
+        protocol: Protocol,
+        says: Option<&'t [u8]>,
+        timeout: u64,
+    ) -> Result<Open<'t>, Failure> {
+        let address = trial::address(call, target, timeout)?;
         let begun = clock::monotonic();
         let mut open = Open {
             target,
@@ -266,7 +272,7 @@ pub(super) fn send(call: &Call) -> Result<u8, Failure> {
     let series = Series::of(call)?;
     let mut flow = None;
     let all_sent = series.run(call, "sent", || {
-        let Some(address) = trial::address(target, series.timeout)? else {
+        let Some(address) = trial::address(call, target, series.timeout)? else {
             return Ok(Trial::unresolved(target));
         };
         let begun = clock::monotonic();

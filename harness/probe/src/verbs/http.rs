@@ -53,7 +53,7 @@ pub(super) fn http(call: &Call) -> Result<u8, Failure> {
     let series = Series::of(call)?;
     let all_answered = series.run(call, "connected", || {
         let deadline = clock::monotonic().saturating_add(series.timeout);
-        let Some(address) = trial::address(&target, series.timeout)? else {
+        let Some(address) = trial::address(call, &target, series.timeout)? else {
             return Ok(Trial::unresolved(url));
         };
         let begun = clock::monotonic();

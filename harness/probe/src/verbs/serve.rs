@@ -56,10 +56,7 @@ pub(super) fn serve(call: &Call) -> Result<u8, Failure> {
     let server = any(SocketType::STREAM)?;
     let bound = trial::own_end(&server);
     let datagrams = if call.has("udp") {
-        Some(
-            connection::serve(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketType::DGRAM)
-                .map_err(Failure::of(format!("listen on udp port {port}")))?,
-        )
+        Some(any(SocketType::DGRAM)?)
     } else {
         None
     };
@@ -159,5 +156,6 @@ fn echo(socket: &OwnedFd) -> Result<SocketAddr, Errno> {
     let (count, _, from) = recvfrom(socket, &mut buffer, RecvFlags::empty())?;
     let from: SocketAddrAny = from.ok_or(Errno::DESTADDRREQ)?;
     sendto(socket, &buffer[..count], SendFlags::NOSIGNAL, &from)?;
-    from.try_into()
+    let from: SocketAddr = from.try_into()?;
+    Ok(SocketAddr::new(from.ip().to_canonical(), from.port()))
 }

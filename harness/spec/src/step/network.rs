@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Rate, Span, Spanned};
+use crate::{Family, Rate, Span, Spanned};
 
 /// Most attempts of one step and look: what the probe tells of more would be cut off.
 pub const MOST_ATTEMPTS: u32 = 1000;
@@ -19,8 +19,12 @@ pub struct Http {
     /// The container of the pod that asks (the first unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// `http://HOST[:PORT][/PATH]`.
+    /// `http://HOST[:PORT][/PATH]`; an IPv6 address in brackets.
     pub url: String,
+    /// The family of addresses to do it by, where a name has both (the first that the name has unless told, IPv4 before
+    /// IPv6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
     /// Method (`GET` unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -39,7 +43,7 @@ pub struct Http {
     /// Time for each request, from the question for the address to the last byte (2s unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// All of it once for each of these; `${node.name}` and `${node.ip}` tell which.
+    /// All of it once for each of these; `${node.name}`, `${node.ip}` and `${node.ip.IPv6}` tell which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
 }
@@ -53,8 +57,12 @@ pub struct Dial {
     /// The container of the pod that dials (the first unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// `HOST:PORT`.
+    /// `HOST:PORT`; an IPv6 address in brackets.
     pub address: String,
+    /// The family of addresses to do it by, where a name has both (the first that the name has unless told, IPv4 before
+    /// IPv6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
     /// `tcp` unless told. A datagram's `connected` means that an answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
@@ -70,7 +78,7 @@ pub struct Dial {
     /// Time for each attempt (2s unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// All of it once for each of these; `${node.name}` and `${node.ip}` tell which.
+    /// All of it once for each of these; `${node.name}`, `${node.ip}` and `${node.ip.IPv6}` tell which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
 }
@@ -98,7 +106,7 @@ pub struct Resolve {
     /// Time for each question to each server (2s unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// All of it once for each of these; `${node.name}` and `${node.ip}` tell which.
+    /// All of it once for each of these; `${node.name}`, `${node.ip}` and `${node.ip.IPv6}` tell which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
 }
@@ -112,8 +120,12 @@ pub struct Send {
     /// The container of the pod that sends (the first unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// `HOST:PORT`.
+    /// `HOST:PORT`; an IPv6 address in brackets.
     pub address: String,
+    /// The family of addresses to do it by, where a name has both (the first that the name has unless told, IPv4 before
+    /// IPv6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
     /// `udp` unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
@@ -128,7 +140,7 @@ pub struct Send {
     /// Time for each (2s unless told).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// All of it once for each of these; `${node.name}` and `${node.ip}` tell which.
+    /// All of it once for each of these; `${node.name}`, `${node.ip}` and `${node.ip.IPv6}` tell which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
 }
@@ -144,6 +156,10 @@ pub struct Reach {
     /// The port of columns that are workloads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// The family of addresses to dial: of columns that are workloads, the pod's address of it (the first that it has unless
+    /// told).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
     /// `tcp` unless told. A datagram's `connected` means that an answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,

@@ -1,11 +1,12 @@
 //! Steps that send packets, and checks of what came back.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Checker, Place, expected_one_of, matcher::Field};
 use crate::{
-    Action, Check, Rate, Span, Spanned, Step, Subject, Window,
+    Action, Check, Family, Rate, Span, Spanned, Step, Subject, Window,
     check::{DnsCheck, EndpointsCheck, Reachability, ResponsesCheck, cgroup::Unit},
     fault::Fault,
     node::{Extent, Node, Value},
@@ -131,6 +132,8 @@ impl Checker<'_> {
         match action {
             Action::Http(http) => {
                 self.url(&http.url, at.key("url").extent);
+                let authority = http.url.trim_start_matches("http://").split(['/', '?']).next();
+                self.family(http.family, authority.unwrap_or_default(), at.key("url").extent);
                 if let Some(method) = &http.method
                     && !is_token(method)
                 {
@@ -149,9 +152,13 @@ impl Checker<'_> {
                     }
                 }
             }
-            Action::Dial(dial) => self.address(&dial.address, at.key("address").extent),
+            Action::Dial(dial) => {
+                self.address(&dial.address, at.key("address").extent);
+                self.family(dial.family, &dial.address, at.key("address").extent);
+            }
             Action::Send(send) => {
                 self.address(&send.address, at.key("address").extent);
+                self.family(send.family, &send.address, at.key("address").extent);
                 if send.data.is_empty() {
                     let fault = Fault::new(at.key("data").extent, "`data` is empty");
                     self.fault(fault.hint("expected at least one byte"));
@@ -266,6 +273,9 @@ impl Checker<'_> {
             return;
         };
         let host = rest.split(['/', '?']).next().unwrap_or_default();
+        if is_bare(host.rsplit_once(':').map_or(host, |(host, _)| host)) {
+            return self.without_brackets(host, extent);
+        }
         let port = match host.strip_prefix('[') {
             Some(v6) => v6.split_once(']').and_then(|(_, rest)| rest.strip_prefix(':')),
             None => host.rsplit_once(':').map(|(_, port)| port),
@@ -280,13 +290,36 @@ impl Checker<'_> {
     fn address(&mut self, address: &str, extent: Extent) {
         // A reference may stand for both.
         let open = address.contains("${") && !address.ends_with(|c: char| c.is_ascii_digit());
-        let good = match address.rsplit_once(':') {
-            Some((host, port)) => !host.is_empty() && !is_no_port(port),
-            None => false,
+        let (host, good) = match address.rsplit_once(':') {
+            Some((host, port)) => (host, !host.is_empty() && !is_no_port(port)),
+            None => (address, false),
         };
-        if !good && !open {
+        if is_bare(host) {
+            self.without_brackets(address, extent);
+        } else if !good && !open {
             let fault = Fault::new(extent, format!("`{address}` is not an address to connect to"));
             self.fault(fault.hint("expected `HOST:PORT`"));
+        }
+    }
+
+    fn without_brackets(&mut self, address: &str, extent: Extent) {
+        let fault = Fault::new(extent, format!("where does the address end in `{address}`?"));
+        self.fault(fault.hint("an IPv6 address stands in brackets: `[fd00::1]:80`"));
+    }
+
+    /// A fault where an address that stands there is not of the family that is asked for.
+    fn family(&mut self, family: Option<Family>, address: &str, extent: Extent) {
+        let Some(family) = family else { return };
+        let literal = match address.strip_prefix('[') {
+            Some(rest) => rest.split(']').next(),
+            None => address.split(':').next(),
+        };
+        let other = literal
+            .and_then(|host| host.parse::<IpAddr>().ok())
+            .is_some_and(|address| !family.has(address));
+        if other {
+            let fault = Fault::new(extent, format!("`{address}` is no address of {}", family.word()));
+            self.fault(fault.hint("`family` is for names that have several addresses: leave it out"));
         }
     }
 
@@ -310,6 +343,7 @@ impl Checker<'_> {
             let extent = at.key("to").index(n).extent;
             if to.value.contains(':') {
                 self.address(to, extent);
+                self.family(reach.family, to, extent);
             } else if !self.is_for_cluster() {
                 let fault = Fault::new(extent, format!("`{}` has no address that the runtime tells", to.value));
                 self.fault(fault.hint("expected `HOST:PORT`"));
@@ -531,6 +565,11 @@ pub(crate) fn outcomes(step: &Step) -> (&'static [&'static str], &'static [&'sta
         Some(Action::Send(_)) => (SENDINGS, OUTCOMES_OF_SENDING),
         _ => (CONNECTIONS, OUTCOMES),
     }
+}
+
+/// Whether this is an IPv6 address, or a reference to one, that lacks its brackets.
+fn is_bare(host: &str) -> bool {
+    !host.starts_with('[') && (host.contains(':') || host.ends_with(".IPv6}"))
 }
 
 fn is_no_port(text: &str) -> bool {

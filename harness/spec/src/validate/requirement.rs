@@ -126,10 +126,11 @@ impl Checker<'_> {
             dns,
             kubernetes,
             faults,
+            families,
         } = cluster;
-        if nodes.is_none() && dns.is_none() && kubernetes.is_none() && faults.is_none() {
+        if nodes.is_none() && dns.is_none() && kubernetes.is_none() && faults.is_none() && families.is_empty() {
             let fault = Fault::new(place.extent, "a requirement that asks for nothing");
-            self.fault(fault.hint("expected nodes, dns, kubernetes or faults"));
+            self.fault(fault.hint("expected nodes, dns, kubernetes, faults or families"));
         }
         if let Some(nodes) = nodes {
             self.matcher(nodes, Field::Number(Unit::Number), &place.key("nodes"));
