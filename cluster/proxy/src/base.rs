@@ -26,6 +26,8 @@ pub(crate) const NODE_PORTS: &str = "service-nodeports";
 pub(crate) const NO_ENDPOINTS: &str = "no-endpoint-services";
 /// What is done about node ports without backends.
 pub(crate) const NO_ENDPOINTS_NODE: &str = "no-endpoint-nodeports";
+/// Backends that are pods of this node, each twice: who is sent to himself by a Service would not take the answer for one.
+pub(crate) const HAIRPINS: &str = "hairpin-ips";
 /// Where pods go under their own address.
 const DIRECT: &str = "direct-ips";
 
@@ -93,6 +95,7 @@ fn sets(config: &Config, batch: &mut Batch) {
     let node_front = NODE_FRONT.map(Field::kind);
     batch.add_set(&Set::new(CLUSTER_ADDRESSES, &[Type::Address]));
     batch.add_set(&Set::new(NODE_ADDRESSES, &[Type::Address]));
+    batch.add_set(&Set::new(HAIRPINS, &[Type::Address; 2]));
     batch.add_set(&Set::new(DIRECT, &[Type::Address]).of_ranges());
     batch.add_set(&Set::verdict_map(SERVICES, &front));
     batch.add_set(&Set::verdict_map(NODE_PORTS, &node_front));
@@ -126,6 +129,20 @@ fn ranges(subnets: &[Subnet]) -> Vec<Element> {
     merged.into_iter().map(element).collect()
 }
 
+/// Who reaches a ClusterIP and is no pod of this node is answered through it: its packets leave under the node's address. That
+/// is said once and not in the chain of each Service, for the kernel to have less to follow. Where the node itself answers, as
+/// it does for the DNS, nothing leaves it.
+fn strangers(config: &Config, faults: &Faults) -> Rule {
+    let rule = Rule::new()
+        .in_set(&[Field::DestinationAddress], CLUSTER_ADDRESSES)
+        .is_not(Field::DestinationKind, OWN);
+    let pods = config.pods.iter().filter(|_| !faults.has("source-lost"));
+    pods.fold(rule, |rule, pods| {
+        rule.outside(Field::SourceAddress, pods.base, pods.prefix)
+    })
+    .mark(MASQUERADE)
+}
+
 fn new() -> Rule {
     Rule::new().has(Field::ConnectionState, state::NEW)
 }
@@ -141,6 +158,7 @@ fn rules(config: &Config, faults: &Faults) -> Vec<(&'static str, Vec<Rule>)> {
         (
             DISPATCH,
             vec![
+                strangers(config, faults),
                 Rule::new().map(&FRONT, SERVICES),
                 Rule::new()
                     .in_set(&[Field::DestinationAddress], NODE_ADDRESSES)
@@ -189,7 +207,11 @@ fn entry(name: &str, config: &Config) -> Vec<Rule> {
                     .not_in_set(&[Field::DestinationAddress], DIRECT)
                     .masquerade()
             };
-            let mut rules = vec![Rule::new().jump(MASQUERADING)];
+            let itself = [Field::SourceAddress, Field::DestinationAddress];
+            let mut rules = vec![
+                Rule::new().jump(MASQUERADING),
+                Rule::new().in_set(&itself, HAIRPINS).masquerade(),
+            ];
             rules.extend(config.pods.iter().map(outside));
             rules
         }

@@ -57,9 +57,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether it is the address of the node or of one of its pods.
-    pub(crate) fn is_own(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address) || self.pods.iter().any(|pods| pods.has(address))
+    /// Whether it is the address of one of the node's pods.
+    pub(crate) fn is_of_pod(&self, address: IpAddr) -> bool {
+        self.pods.iter().any(|pods| pods.has(address))
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use netfilter::{Field, Part, Rule, Set, Type, Value, Verdict};
 
-use crate::base::{CLUSTER_ADDRESSES, MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, OWN, REJECT, SERVICES};
+use crate::base::{
+    CLUSTER_ADDRESSES, HAIRPINS, MASQUERADE, NO_ENDPOINTS, NO_ENDPOINTS_NODE, NODE_PORTS, OWN, REJECT, SERVICES,
+};
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, Endpoints};
 use crate::fault::Faults;
@@ -215,7 +217,7 @@ impl<'a> PortMaker<'a> {
 
         if !all.is_empty() {
             let has_outside = node_port.is_some() || !addresses.is_empty();
-            self.chains(&internal, has_outside.then_some(external), part);
+            self.chains(has_outside.then_some(external), part);
         }
         self.answering(node_port, &addresses, &mut needs.answering);
     }
@@ -234,7 +236,7 @@ impl<'a> PortMaker<'a> {
         format!("{kind}-{}", self.name())
     }
 
-    fn chains(&self, internal: &str, external: Option<String>, part: &mut Part) {
+    fn chains(&self, external: Option<String>, part: &mut Part) {
         let Backends { all, local } = &self.backends;
         let (of_all, of_local) = (self.policy_chain(false), self.policy_chain(true));
         // Clients on the node itself are answered by any backend, though it serves those outside by local ones only.
@@ -247,14 +249,13 @@ impl<'a> PortMaker<'a> {
             if !needed || backends.is_empty() {
                 continue;
             }
-            let mut rules = Vec::new();
-            if name == internal {
-                rules.push(self.of_strangers());
+            part.chains.insert(name.clone(), self.balance(backends));
+            let own = backends.iter().filter(|one| self.reaches_itself(one));
+            let own = own.map(|one| ((HAIRPINS.into(), vec![one.address.into(); 2]), None));
+            part.elements.extend(own);
+            if self.has_chain(backends.len()) {
+                used.extend(backends);
             }
-            rules.extend(self.balance(backends));
-            part.chains.insert(name.clone(), rules);
-            let chained = backends.iter().filter(|one| self.has_chain(one, backends.len()));
-            used.extend(chained);
         }
         if let Some(external) = external {
             part.chains.insert(external, self.external(&of_all, &of_local));
@@ -265,36 +266,16 @@ impl<'a> PortMaker<'a> {
         }
     }
 
-    /// Who reaches the ClusterIP and is no pod of this node is answered through it: its packets leave under the node's address.
-    fn of_strangers(&self) -> Rule {
-        let rule = Rule::new()
-            .is(Field::DestinationAddress, self.service.address)
-            .is(Field::Protocol, self.port.protocol)
-            .is(Field::DestinationPort, self.port.number);
-        let pods = self.maker.config.pods.iter();
-        let pods = pods.filter(|_| !self.maker.faults.has("source-lost"));
-        pods.fold(rule, |rule, pods| {
-            rule.outside(Field::SourceAddress, pods.base, pods.prefix)
-        })
-        .mark(MASQUERADE)
+    /// Whether a chain leads to each backend, where there are so many. When any chain changes the kernel follows every way
+    /// through all of them, so that what needs none has none.
+    fn has_chain(&self, count: usize) -> bool {
+        count > FEW || self.affinity.is_some() || self.maker.faults.has("source-lost")
     }
 
-    /// Whether a chain leads to it, where it is one of so many. When any chain changes the kernel follows every way through
-    /// all of them, so that what needs none has none.
-    fn has_chain(&self, endpoint: &Endpoint, count: usize) -> bool {
-        count > FEW || self.affinity.is_some() || self.masqueraded(endpoint).is_some()
-    }
-
-    /// Which of its clients are answered under the node's address.
-    fn masqueraded(&self, endpoint: &Endpoint) -> Option<Rule> {
-        let faults = &self.maker.faults;
-        if faults.has("source-lost") {
-            return Some(Rule::new());
-        }
-        // A pod that reaches itself would answer itself directly, and wait for an answer of the Service. Pods of other nodes
-        // do so there.
-        let reaches_itself = self.maker.config.is_own(endpoint.address) && !faults.has("hairpin-not-masqueraded");
-        reaches_itself.then(|| Rule::new().is(Field::SourceAddress, endpoint.address))
+    /// Whether it could be sent to itself here: it would answer itself directly, and wait for an answer of the Service. Pods of
+    /// other nodes are sent to themselves there, and the node itself is a stranger to all its Services.
+    fn reaches_itself(&self, endpoint: &Endpoint) -> bool {
+        self.maker.config.is_of_pod(endpoint.address) && !self.maker.faults.has("hairpin-not-masqueraded")
     }
 
     fn lead(&self, rule: Rule, endpoint: &Endpoint) -> Rule {
@@ -323,7 +304,7 @@ impl<'a> PortMaker<'a> {
         let chosen = one_in(backends.len()).zip(backends);
         rules.extend(chosen.map(|(rule, endpoint)| {
             let name = self.endpoint_name(endpoint);
-            match self.has_chain(endpoint, backends.len()) {
+            match self.has_chain(backends.len()) {
                 true => rule.goto(&name),
                 false => self.lead(rule, endpoint).about(&name),
             }
@@ -351,8 +332,8 @@ impl<'a> PortMaker<'a> {
     }
 
     fn endpoint(&self, endpoint: &Endpoint, part: &mut Part) -> Vec<Rule> {
-        let masqueraded = self.masqueraded(endpoint).map(|clients| clients.mark(MASQUERADE));
-        let mut rules: Vec<Rule> = masqueraded.into_iter().collect();
+        let lost = self.maker.faults.has("source-lost");
+        let mut rules: Vec<Rule> = lost.then(|| Rule::new().mark(MASQUERADE)).into_iter().collect();
         if let Some(timeout) = self.affinity {
             let name = self.affinity_name(endpoint, timeout);
             rules.push(Rule::new().remember(&[Field::SourceAddress], &name));
@@ -457,18 +438,14 @@ mod tests {
             told(&part),
             [
                 "cluster-ips 10.96.0.9",
+                "hairpin-ips 10.244.1.2 . 10.244.1.2",
+                "hairpin-ips 10.244.1.3 . 10.244.1.3",
                 "service-ips 10.96.0.9 . tcp . 80 : goto service-a/web/tcp/http",
                 "service-nodeports tcp . 30080 : goto external-a/web/tcp/http",
-                "endpoint-a/web/tcp/http__10.244.1.2/8080: ip saddr 10.244.1.2 meta mark set mark and 0xffffbfff xor 0x4000",
-                "endpoint-a/web/tcp/http__10.244.1.2/8080: meta l4proto tcp dnat to 10.244.1.2:8080",
-                "endpoint-a/web/tcp/http__10.244.1.3/8080: ip saddr 10.244.1.3 meta mark set mark and 0xffffbfff xor 0x4000",
-                "endpoint-a/web/tcp/http__10.244.1.3/8080: meta l4proto tcp dnat to 10.244.1.3:8080",
                 "external-a/web/tcp/http: meta mark set mark and 0xffffbfff xor 0x4000",
                 "external-a/web/tcp/http: goto service-a/web/tcp/http",
-                "service-a/web/tcp/http: ip daddr 10.96.0.9 meta l4proto tcp th dport 80 ip saddr != 10.244.1.0/24 meta \
-                 mark set mark and 0xffffbfff xor 0x4000",
-                "service-a/web/tcp/http: numgen random mod 2 0 goto endpoint-a/web/tcp/http__10.244.1.2/8080",
-                "service-a/web/tcp/http: goto endpoint-a/web/tcp/http__10.244.1.3/8080",
+                "service-a/web/tcp/http: numgen random mod 2 0 meta l4proto tcp dnat to 10.244.1.2:8080",
+                "service-a/web/tcp/http: meta l4proto tcp dnat to 10.244.1.3:8080",
             ]
         );
     }
@@ -496,42 +473,39 @@ mod tests {
             told(&part),
             [
                 "cluster-ips fd00:10:96::9",
+                "hairpin-ips fd00:10:244:1::2 . fd00:10:244:1::2",
                 "service-ips fd00:10:96::9 . tcp . 80 : goto service-a/web/tcp/http",
-                "endpoint-a/web/tcp/http__fd00.10.244.1..2/8080: ip saddr fd00:10:244:1::2 meta mark set mark and 0xffffbfff \
-                 xor 0x4000",
-                "endpoint-a/web/tcp/http__fd00.10.244.1..2/8080: meta l4proto tcp dnat to [fd00:10:244:1::2]:8080",
-                "service-a/web/tcp/http: ip daddr fd00:10:96::9 meta l4proto tcp th dport 80 ip saddr != \
-                 fd00:10:244:1::/64 meta mark set mark and 0xffffbfff xor 0x4000",
-                "service-a/web/tcp/http: goto endpoint-a/web/tcp/http__fd00.10.244.1..2/8080",
+                "service-a/web/tcp/http: meta l4proto tcp dnat to [fd00:10:244:1::2]:8080",
             ]
         );
     }
 
     #[test]
-    fn only_pods_of_the_node_reach_themselves_through_it_and_others_need_no_chain() {
+    fn only_pods_of_the_node_reach_themselves_through_it_and_few_need_no_chains() {
         let slice = json!({
             "addressType": "IPv4", "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
             "endpoints": [{"addresses": ["10.244.1.2"]}, {"addresses": ["10.244.2.2"]}],
         });
         let endpoints = endpoint::read([slice].iter(), Family::Ipv4);
-        let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &endpoints);
+        let hairpins = |faults: &[&str]| {
+            let Needs { part, .. } = maker(faults).needs(&service(json!({})), &endpoints);
+            let all = told(&part).into_iter().filter(|line| line.starts_with(HAIRPINS));
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(hairpins(&[]), ["hairpin-ips 10.244.1.2 . 10.244.1.2"]);
+        assert!(hairpins(&["hairpin-not-masqueraded"]).is_empty());
         let chain = |address: &str| format!("endpoint-a/web/tcp/http__{address}/8080");
-        assert_eq!(part.chains[&chain("10.244.1.2")].len(), 2);
-        assert!(!part.chains.contains_key(&chain("10.244.2.2")));
-        let rules: Vec<String> = part.chains["service-a/web/tcp/http"][1..]
+        let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &endpoints);
+        assert!(!part.chains.keys().any(|name| name.starts_with(ENDPOINT)));
+        let comments: Vec<_> = part.chains["service-a/web/tcp/http"]
             .iter()
-            .map(Rule::to_string)
+            .map(Rule::comment)
             .collect();
-        assert_eq!(
-            rules,
-            [
-                "numgen random mod 2 0 goto endpoint-a/web/tcp/http__10.244.1.2/8080",
-                "meta l4proto tcp dnat to 10.244.2.2:8080"
-            ]
-        );
+        let named = ["10.244.1.2", "10.244.2.2"].map(chain);
+        assert_eq!(comments, named.each_ref().map(|name| Some(name.as_str())));
         let affine = service(json!({"sessionAffinity": "ClientIP"}));
         let Needs { part, .. } = maker(&[]).needs(&affine, &endpoints);
-        assert!(part.chains.contains_key(&chain("10.244.2.2")));
+        assert!(named.iter().all(|name| part.chains.contains_key(name)));
     }
 
     #[test]
@@ -542,9 +516,9 @@ mod tests {
             let all: Vec<(u8, &str)> = (2..count + 2).map(|last| (last, "one")).collect();
             let Needs { part, .. } = maker(&[]).needs(&service(json!({})), &backends(&all));
             let chains = part.chains.keys().filter(|name| name.starts_with(ENDPOINT)).count();
-            (part.chains["service-a/web/tcp/http"].len() - 1, chains)
+            (part.chains["service-a/web/tcp/http"].len(), chains)
         };
-        assert_eq!(rules(8), (FEW, FEW));
+        assert_eq!(rules(8), (FEW, 0));
         assert_eq!(rules(9), (1, FEW + 1));
     }
 
@@ -578,8 +552,6 @@ mod tests {
         assert_eq!(
             chains(&part),
             [
-                "endpoint-a/web/tcp/http__10.244.1.2/8080",
-                "endpoint-a/web/tcp/http__10.244.1.3/8080",
                 "external-a/web/tcp/http",
                 "local-a/web/tcp/http",
                 "service-a/web/tcp/http",
@@ -631,10 +603,10 @@ mod tests {
         );
         let rules = &part.chains["service-a/web/tcp/http"];
         assert_eq!(
-            rules[1].to_string(),
+            rules[0].to_string(),
             "ip saddr @affinity-a/web/tcp/http__10.244.1.2/8080-60s goto endpoint-a/web/tcp/http__10.244.1.2/8080"
         );
-        assert_eq!(rules.len(), 5);
+        assert_eq!(rules.len(), 4);
         let ignored = maker(&["affinity-ignored"]).needs(&affine, &backends(&[(2, "one"), (3, "two")]));
         assert!(ignored.part.sets.is_empty());
     }
