@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use netfilter::{Batch, Chain, Element, Field, Hook, Rule, Set, Type, state};
+use netfilter::{Batch, Chain, Element, Family, Field, Hook, Protocol, Reject, Rule, Set, Statement, Type, state};
 
 use crate::config::{Config, Subnet};
 use crate::fault::Faults;
@@ -147,12 +147,27 @@ fn new() -> Rule {
     Rule::new().has(Field::ConnectionState, state::NEW)
 }
 
+/// Refuses what passes a rule. A socket that is just sending its first packet takes no errors of ICMP: by IPv4 it is told of them
+/// when it is done, and by IPv6 it asks again after a second. A reset is kept for it.
+fn refuse(family: Family, rule: &Rule) -> Vec<Rule> {
+    let reset = || {
+        rule.clone()
+            .is(Field::Protocol, Protocol::Tcp)
+            .then(Statement::Reject(Reject::Reset))
+    };
+    let reset = (family == Family::Ipv6).then(reset);
+    reset.into_iter().chain([rule.clone().reject()]).collect()
+}
+
 fn rules(config: &Config, faults: &Faults) -> Vec<(&'static str, Vec<Rule>)> {
     let unknown_port = Rule::new().in_set(&[Field::DestinationAddress], CLUSTER_ADDRESSES);
-    let unknown_port = match faults.has("wrong-port-dropped") {
-        true => unknown_port.drop(),
-        false => unknown_port.reject(),
+    let unknown_ports = match faults.has("wrong-port-dropped") {
+        true => vec![unknown_port.drop()],
+        false => refuse(config.family, &unknown_port),
     };
+    let unknown_ports = unknown_ports
+        .into_iter()
+        .map(|rule| rule.about("a port that the Service does not have"));
     let nowhere = Rule::new().within(Field::DestinationAddress, config.services.base, config.services.prefix);
     vec![
         (
@@ -174,7 +189,7 @@ fn rules(config: &Config, faults: &Faults) -> Vec<(&'static str, Vec<Rule>)> {
                 Rule::new().masquerade(),
             ],
         ),
-        (REJECT, vec![Rule::new().reject()]),
+        (REJECT, refuse(config.family, &Rule::new())),
         (SERVICE_CHECK, vec![Rule::new().map(&FRONT, NO_ENDPOINTS)]),
         (
             NODE_PORT_CHECK,
@@ -186,12 +201,12 @@ fn rules(config: &Config, faults: &Faults) -> Vec<(&'static str, Vec<Rule>)> {
         ),
         (
             ADDRESS_CHECK,
-            vec![
-                // The DNS is served at its Service's own address, on each node.
-                Rule::new().is(Field::DestinationKind, OWN).back(),
-                unknown_port.about("a port that the Service does not have"),
-                nowhere.drop().about("an address of no Service"),
-            ],
+            // The DNS is served at its Service's own address, on each node.
+            [Rule::new().is(Field::DestinationKind, OWN).back()]
+                .into_iter()
+                .chain(unknown_ports)
+                .chain([nowhere.drop().about("an address of no Service")])
+                .collect(),
         ),
     ]
 }
