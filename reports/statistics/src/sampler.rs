@@ -194,7 +194,7 @@ impl Sampler {
     }
 
     /// What is concluded, with `p` for [`Sampler::p`] adjusted for all rows of the run
-    /// ([`crate::multiple::benjamini_hochberg`]).
+    /// ([`crate::multiple::holm`]).
     #[must_use]
     pub fn decision(&self, p: f64) -> Decision {
         let mut chance = self.chance.clone();
