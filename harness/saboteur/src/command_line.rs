@@ -10,6 +10,7 @@ use crate::arguments::Line;
 use crate::call::Call;
 use crate::catalogue::{Fault, Kind, catalogue, find, nearest};
 use crate::error::{Error, Result};
+use crate::faults::cost;
 
 const HELP: &str = "\
 Puts one fault into an OCI runtime: a command line around that of the runtime
@@ -55,6 +56,8 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Result<i32> {
             "--log" => log = Some(PathBuf::from(value()?)),
             "--format" => format = Some(value()?),
             "--list" => listing = true,
+            // By which it calls itself.
+            cost::BESIDE => return cost::beside(&value()?.to_string_lossy()),
             "--outside-the-guard" => unguarded = true,
             "-h" | "--help" => return print(HELP),
             "--" => break args.collect(),

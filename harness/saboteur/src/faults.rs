@@ -2,6 +2,7 @@
 
 mod accepting;
 mod capabilities;
+pub(crate) mod cost;
 mod devices;
 mod exec;
 mod hooks;
@@ -55,4 +56,5 @@ pub(crate) const AREAS: &[&[Fault]] = &[
     neighbours::ALL,
     surroundings::ALL,
     update::ALL,
+    cost::ALL,
 ];
