@@ -1,15 +1,14 @@
 //! Floors of benchmarks for people at a terminal: what the kernel itself took, and figures as multiples of it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use record::bench::{Figure, Measured, number};
+use record::bench::{Figure, number};
 use tabled::{
     builder::Builder,
     settings::{Padding, Style},
 };
 
-use crate::run::Run;
+use crate::{measured, run::Run};
 
 /// The figures that have a column.
 const COLUMNS: [&str; 3] = ["p50", "p90", "p99"];
@@ -19,8 +18,7 @@ pub(crate) fn floors(out: &mut String, run: &Run<'_>) {
     let cases = run.cases.iter().filter_map(|case| Some((case, case.figures?)));
     let mut multiples = Builder::default();
     multiples.push_record(["case", "measure", "floor", "p50", "p90", "p99"]);
-    // Cases of one benchmark have the same floors.
-    let mut measured: BTreeMap<(&str, &str), &Measured> = BTreeMap::new();
+    let measured = measured::floors(run);
     let mut any = false;
     for (case, figures) in cases {
         for measure in &figures.measures {
@@ -28,9 +26,6 @@ pub(crate) fn floors(out: &mut String, run: &Run<'_>) {
             any = true;
             let row = [&case.header.id, &measure.name, &ratio.floor].map(Clone::clone);
             multiples.push_record(row.into_iter().chain(cells(&ratio.figures, "x")));
-        }
-        for floor in &figures.floors {
-            measured.insert((&case.header.test, &floor.name), floor);
         }
     }
     if any {
@@ -52,6 +47,8 @@ fn cells(figures: &[Figure], behind: &str) -> Vec<String> {
         let figure = figures.iter().find(|figure| figure.name == **name);
         figure.map_or_else(String::new, |figure| {
             let [value, low, high] = [figure.value, figure.low, figure.high].map(number);
+            // What failed is not so many times anything.
+            let behind = figure.value.map_or("", |_| behind);
             format!("{value}{behind} [{low}, {high}]")
         })
     };

@@ -1,5 +1,7 @@
 //! The figures of a run's benchmarks, one after the other, as exports need them.
 
+use std::collections::BTreeMap;
+
 use record::SubjectInfo;
 use record::bench::{Figures, Measured};
 
@@ -35,6 +37,15 @@ impl<'a> Line<'a> {
             (key.as_str(), text)
         })
     }
+}
+
+/// What the kernel itself took, by benchmark and floor: cases of one benchmark have the same.
+pub(crate) fn floors<'a>(run: &'a Run<'a>) -> BTreeMap<(&'a str, &'a str), &'a Measured> {
+    let of = |case: &'a Case<'a>| {
+        let floors = case.figures.into_iter().flat_map(|figures| &figures.floors);
+        floors.map(|floor| ((case.header.test.as_str(), floor.name.as_str()), floor))
+    };
+    run.cases.iter().flat_map(of).collect()
 }
 
 /// All measures of all cases.

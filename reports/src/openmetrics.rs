@@ -7,11 +7,11 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::UNIX_EPOCH};
 
-use record::bench::Figure;
+use record::bench::{Figure, Measured};
 
 use crate::{
     ReportError,
-    measured::{Line, lines},
+    measured::{Line, floors, lines},
     prometheus::labels,
     run::Run,
 };
@@ -74,6 +74,8 @@ pub(crate) fn openmetrics(run: &Run<'_>) -> Result<String, ReportError> {
             }
         }
     }
+    ratios(&mut out, &lines, run, &at);
+    of_floors(&mut out, run, &at);
     for (name, help, count) in [
         (
             "plimsoll_benchmark_samples",
@@ -95,6 +97,70 @@ pub(crate) fn openmetrics(run: &Run<'_>) -> Result<String, ReportError> {
     }
     out.push_str("# EOF\n");
     Ok(out)
+}
+
+/// Figures as multiples of their floors; nothing without any.
+fn ratios(out: &mut String, lines: &[Line<'_>], run: &Run<'_>, at: &str) {
+    if lines.iter().all(|line| line.measure.ratio.is_none()) {
+        return;
+    }
+    for (end, _, of) in ENDS {
+        let name = format!("plimsoll_benchmark_floors_{end}ratio");
+        let what = match end {
+            "" => "Figures as multiples of what the kernel itself takes.",
+            "low_" => "Lower ends of the intervals of these multiples.",
+            _ => "Upper ends of the intervals of these multiples.",
+        };
+        let _ = writeln!(out, "# TYPE {name} gauge\n# UNIT {name} ratio\n# HELP {name} {what}");
+        for line in lines {
+            if let Some(ratio) = &line.measure.ratio {
+                for figure in &ratio.figures {
+                    let Some(value) = of(figure) else { continue };
+                    let mut all = named(line, run);
+                    all.extend([
+                        ("measure", line.measure.name.as_str()),
+                        ("floor", ratio.floor.as_str()),
+                        ("figure", figure.name.as_str()),
+                    ]);
+                    let _ = writeln!(out, "{name}{} {value}{at}", labels(&all));
+                }
+            }
+        }
+    }
+}
+
+/// What the kernel itself took.
+fn of_floors(out: &mut String, run: &Run<'_>, at: &str) {
+    let mut by_unit: BTreeMap<String, Vec<(&str, &str, &Measured, f64)>> = BTreeMap::new();
+    for ((benchmark, floor), measured) in floors(run) {
+        let (unit, in_one) = unit(&measured.unit);
+        by_unit
+            .entry(unit)
+            .or_default()
+            .push((benchmark, floor, measured, in_one));
+    }
+    for (unit, floors) in &by_unit {
+        for (end, help, of) in ENDS {
+            let name = format!("plimsoll_floor_{end}{unit}");
+            let help = if end.is_empty() {
+                "What the kernel itself takes, without a runtime."
+            } else {
+                help
+            };
+            let _ = writeln!(out, "# TYPE {name} gauge\n# UNIT {name} {unit}\n# HELP {name} {help}");
+            for (benchmark, floor, measured, in_one) in floors {
+                for figure in &measured.figures {
+                    let Some(value) = of(figure) else { continue };
+                    let all = [
+                        ("benchmark", *benchmark),
+                        ("floor", *floor),
+                        ("figure", figure.name.as_str()),
+                    ];
+                    let _ = writeln!(out, "{name}{} {}{at}", labels(&all), value / in_one);
+                }
+            }
+        }
+    }
 }
 
 fn named<'a>(line: &Line<'a>, run: &'a Run<'_>) -> Vec<(&'static str, &'a str)> {

@@ -317,6 +317,9 @@ fn the_page_draws_benchmarks_and_their_past() {
         ("create → created", 4),
         ("class=\"own\"", 1),
         ("class=\"change fail\"", 1),
+        // Of one benchmark of two.
+        ("<caption>Floors:", 1),
+        ("<caption>Figures as multiples of their floors", 1),
     ] {
         assert_eq!(page.matches(part).count(), count, "{part}");
     }
@@ -358,9 +361,10 @@ fn exports_of_a_benchmark_have_every_sample_and_figure() {
         compare(name, &render(format, &events, &Look::default()).unwrap());
     }
     let csv = render(Format::Csv, &events, &Look::default()).unwrap();
-    // Two cases of three measures with 24 samples and three figures, one of one with ten, and the names of the columns.
-    assert_eq!(csv.lines().count(), 1 + 2 * 3 * (24 + 3) + 10 + 3, "{csv}");
-    assert!(csv.lines().all(|line| line.matches(',').count() == 13), "{csv}");
+    // Two cases of three measures with 24 samples, three figures and as many multiples of floors, one of one with ten and no floor,
+    // four floors, and the names of the columns.
+    assert_eq!(csv.lines().count(), 1 + 2 * 3 * (24 + 3 + 3) + 10 + 3 + 4 * 3, "{csv}");
+    assert!(csv.lines().all(|line| line.matches(',').count() == 14), "{csv}");
     for bigger in [Format::GithubBenchmarkSmaller, Format::GithubBenchmarkBigger] {
         let text = render(bigger, &events, &Look::default()).unwrap();
         let entries: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
@@ -418,7 +422,7 @@ fn figures_without_samples_are_exported_too() {
         }
     }
     let csv = render(Format::Csv, &events, &Look::default()).unwrap();
-    assert_eq!(csv.lines().count(), 1 + 7 * 3, "{csv}");
+    assert_eq!(csv.lines().count(), 1 + 7 * 3 + 6 * 3 + 4 * 3, "{csv}");
     let text = render(Format::Benchstat, &events, &Look::default()).unwrap();
     assert_eq!(
         text.lines().filter(|line| line.starts_with("Benchmark")).count(),

@@ -1,9 +1,10 @@
-//! Benchmarks: what samples come to, how they are distributed, how subjects differ in the same rounds, where the time goes,
+//! Benchmarks: what samples come to and how far that is from what the kernel takes, how they are distributed, how subjects differ in the same rounds, where the time goes,
 //! and what it was in earlier runs.
 
 mod axis;
 mod course;
 mod distributions;
+mod floors;
 mod paired;
 mod waterfall;
 
@@ -198,6 +199,7 @@ fn table(page: &mut Page, group: &Group<'_>) {
         }
     }
     page.raw("</tbody></table></div>\n");
+    floors::floors(page, group, &names);
     let notes: Vec<String> = group
         .cases
         .iter()
