@@ -271,6 +271,7 @@ fn info(subject: &Subject) -> SubjectInfo {
             name: subject.name.clone(),
             argv: subject.argv.clone(),
             version: crate::drive::cluster::version(kube).unwrap_or_else(|error| error),
+            build: String::new(),
         };
     }
     if subject.is_cluster() {
@@ -278,6 +279,7 @@ fn info(subject: &Subject) -> SubjectInfo {
             name: subject.name.clone(),
             argv: subject.argv.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
+            build: subject.build(),
         };
     }
     let nowhere = Path::new("/dev/null");
@@ -286,6 +288,7 @@ fn info(subject: &Subject) -> SubjectInfo {
         name: subject.name.clone(),
         argv: subject.argv.clone(),
         version: version.unwrap_or_else(|error| crate::chain(&error)),
+        build: subject.build(),
     }
 }
 

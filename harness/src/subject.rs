@@ -1,5 +1,7 @@
 //! What is under test: the argument vector of a runtime, the bundled cluster, or a cluster behind a kubeconfig.
 
+pub(crate) mod build;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -151,6 +153,23 @@ impl Subject {
     /// Whether it is in this program, and this is a build for debugging.
     pub fn is_debug_build(&self) -> bool {
         cfg!(debug_assertions) && (self.name == "bundled" || is_bundled_cluster(&self.name))
+    }
+
+    /// Which build of its program it is, as far as that can be told: the version often stays the same.
+    pub(crate) fn build(&self) -> String {
+        let program = self.argv.first().filter(|_| self.kube.is_none());
+        program
+            .and_then(|program| build::of(Path::new(program)))
+            .unwrap_or_default()
+    }
+
+    /// The same program as what others are compared with.
+    #[must_use]
+    pub fn unwatched(self) -> Self {
+        Self {
+            name: REFERENCE.into(),
+            ..self
+        }
     }
 
     /// Whether it is a cluster.

@@ -594,6 +594,8 @@ pub enum Likeness {
 }
 
 impl Likeness {
+    /// Which build of the subject's program it is: its GNU build id, or a hash of the file.
+    RuntimeBuild,
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -608,6 +610,7 @@ impl Likeness {
         }
     }
 }
+            Self::RuntimeBuild => "runtimeBuild",
 
 /// A figure that is accepted up to a bound, down to one, or not far from that of the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -590,6 +590,7 @@ impl<'e> Known<'e> {
             if now != then {
                 differences.push(format!("{} is `{now}`, of the baseline `{then}`", likeness.name()));
             }
+            Likeness::RuntimeBuild => subject.build.clone(),
         }
         differences
     }

@@ -102,9 +102,10 @@ impl History {
                 _ => None,
             })
             .collect();
-        let versions: BTreeMap<&str, &str> = subjects
+        // Versions often stay what they are from build to build.
+        let versions: BTreeMap<&str, String> = subjects
             .iter()
-            .map(|subject| (subject.name.as_str(), subject.version.as_str()))
+            .map(|subject| (subject.name.as_str(), subject.version_and_build()))
             .collect();
         let mut work = || -> rusqlite::Result<Stored> {
             let transaction = self
@@ -137,7 +138,7 @@ impl History {
             let mut count = 0;
             for (case, check) in ledger.checks() {
                 if case.header.sabotage.is_none() && case.header.fault.is_none() {
-                    let version = versions.get(case.header.subject.as_str()).copied().unwrap_or_default();
+                    let version = versions.get(case.header.subject.as_str()).map_or("", String::as_str);
                     let spec = files.get(case.header.file.as_str()).copied();
                     count += enter(&transaction, run, spec, version, case, check)?;
                 }
@@ -147,7 +148,7 @@ impl History {
                     continue;
                 };
                 if header.sabotage.is_none() && header.fault.is_none() {
-                    let version = versions.get(header.subject.as_str()).copied().unwrap_or_default();
+                    let version = versions.get(header.subject.as_str()).map_or("", String::as_str);
                     let of = Measurement {
                         run,
                         spec: files.get(header.file.as_str()).copied(),

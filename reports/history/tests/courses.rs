@@ -98,6 +98,33 @@ fn a_planted_step_is_told_with_the_kernel_and_the_version_that_came_with_it() {
 }
 
 #[test]
+fn another_build_of_the_same_version_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = open(dir.path());
+    let mut chance = Chance::new(2);
+    for n in 0..24 {
+        let (build, level) = if n < 12 {
+            ("3f2a91c0b7de00112233", 20.0)
+        } else {
+            ("sha256:0c11aa22bb33cc44", 22.0)
+        };
+        let mut events = run(n, "6.1", "plimsoll-oci 0.1.0", Some(chance.normal(level, 0.2)));
+        let Event::Run { subjects, .. } = &mut events[0] else {
+            panic!("{events:?}");
+        };
+        subjects[0].build = build.into();
+        history.store(&events, &specs()).unwrap();
+    }
+    let [shift] = &medians(&history).shifts[..] else {
+        panic!("one step");
+    };
+    assert_eq!(
+        shift.beside,
+        ["subject plimsoll-oci 0.1.0, build 3f2a91c0b7de → plimsoll-oci 0.1.0, build 0c11aa22bb33"]
+    );
+}
+
+#[test]
 fn a_course_without_a_step_has_no_change() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = open(dir.path());

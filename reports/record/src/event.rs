@@ -343,4 +343,21 @@ pub struct SubjectInfo {
     pub argv: Vec<String>,
     /// What `--version` said, first line.
     pub version: String,
+    /// Which build of the program it was: the id that the linker gave it, or a hash of the file; empty if nobody can tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub build: String,
+}
+
+impl SubjectInfo {
+    /// Most characters of a build that are told.
+    const TOLD: usize = 12;
+
+    /// Version and build, as a person compares them: `plimsoll-oci 0.1.0, build 3f2a91c0b7de`.
+    pub fn version_and_build(&self) -> String {
+        let build = self.build.strip_prefix("sha256:").unwrap_or(&self.build);
+        match build.get(..Self::TOLD).unwrap_or(build) {
+            "" => self.version.clone(),
+            told => format!("{}, build {told}", self.version),
+        }
+    }
 }

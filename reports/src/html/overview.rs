@@ -200,7 +200,7 @@ pub(super) fn host(page: &mut Page, run: &Run<'_>) {
     page.columns(&["subject", "version", "command line"]);
     page.raw("<tbody>\n");
     for subject in run.subjects {
-        page.row(&subject.name, &[&subject.version, &subject.argv.join(" ")]);
+        page.row(&subject.name, &[&subject.version_and_build(), &subject.argv.join(" ")]);
     }
     page.raw("</tbody></table></div>\n");
 }
