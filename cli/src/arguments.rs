@@ -161,6 +161,10 @@ pub(crate) struct Bench {
     /// Thresholds of regressions are left out then.
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["baseline", "sabotage"])]
     pub(crate) against: Option<String>,
+    /// Compare the subject with itself when nobody watches it: what the points, the probe and the books of a benchmark add to a
+    /// start. It passes if that is at most what `--tolerate` says. Needs one subject, and a benchmark of starts.
+    #[arg(long, conflicts_with_all = ["against", "baseline", "sabotage", "save_baseline"])]
+    pub(crate) overhead: bool,
     /// The slowdown that `--against` tolerates; one that is tolerated is never reported.
     #[arg(long, value_name = "PERCENT", default_value = "2%", value_parser = tolerance)]
     pub(crate) tolerate: Percent,

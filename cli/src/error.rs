@@ -34,6 +34,9 @@ pub(crate) enum Error {
     /// Two subjects cannot be told apart.
     #[error("two subjects are called `{0}`: their cases would have the same ids")]
     SameSubject(String),
+    /// Nothing else can be compared with itself.
+    #[error("`--overhead` measures one subject")]
+    OneSubject,
     /// The run could not be made.
     #[error(transparent)]
     Run(#[from] harness::Error),
@@ -111,6 +114,7 @@ impl Error {
             Self::Cluster(error) => error.exit_code(),
             Self::Subject(_)
             | Self::SameSubject(_)
+            | Self::OneSubject
             | Self::NoSuchRun { .. }
             | Self::Record { .. }
             | Self::Open(_)
@@ -154,6 +158,7 @@ impl Error {
             }
             Self::Discover(_) => Some("name spec files, or folders with `*.yaml` files below them"),
             Self::RecordedSpec(_) | Self::RecordedCase(_) => Some("judge it with the version that recorded it"),
+            Self::OneSubject => Some("name it: `--subject SUBJECT`"),
             Self::SameSubject(_) => Some("give one of them a name: `--subject NAME=oci:ARGV…`"),
             Self::NoFigure(_) => {
                 Some("`plimsoll history` lists benchmarks; `--metric` takes `MEASURE` or `MEASURE.FIGURE`")

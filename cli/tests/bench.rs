@@ -194,19 +194,39 @@ fn has_a_course(place: &Place, runs: usize) {
 }
 
 #[test]
-fn a_planted_slowdown_is_seen() {
+fn thresholds_are_proven_by_delays_other_workloads_and_subjects_that_disobey() {
     if !can_run() {
         return;
     }
-    let place = Place::with(&SPEC.replace("warmup: 1, samples: 10", "warmup: 0, samples: 4"));
-    let output = place.plimsoll(&["prove", "start.yaml", "--subject", "bundled", "--format", "json"]);
+    let faults = "  - {id: fails, set: {workload.container.args: [exit, '3']}, mustFail: [none-fails]}
+  - {id: refuses, inject: {runtime: start-fails-now-and-then}, mustFail: [none-fails]}
+";
+    let few = SPEC.replace("warmup: 1, samples: 10", "warmup: 0, samples: 4, floors: []");
+    let place = Place::with(&format!("{few}{faults}"));
+    let args = ["prove", "start.yaml", "--require-proof", "--format", "json"];
+    let output = place.plimsoll(&args);
     let told = text(&output.stdout);
     let document: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"));
-    let all = document.to_string();
-    assert!(all.contains("no-regression"), "{all}");
     let checks = document["checks"].as_array().unwrap();
-    let proof = checks.iter().find(|proof| proof["check"] == "no-regression").unwrap();
-    assert_eq!(proof["standing"]["standing"], "proven", "{proof}");
+    for check in ["none-fails", "no-regression"] {
+        let proof = checks.iter().find(|proof| proof["check"] == check).unwrap();
+        assert_eq!(proof["standing"]["standing"], "proven", "{proof}");
+    }
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        document["faults"]["refuses"].to_string().contains("caught"),
+        "{document}"
+    );
+
+    // Another bound is another proof; one that no fault touches is felt.
+    let loose = few.replace("metric: failures, max: 0%", "metric: failures, max: 100%");
+    std::fs::write(place.path("start.yaml"), format!("{loose}{faults}")).unwrap();
+    let output = place.plimsoll(&args);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    assert!(
+        text(&output.stdout).contains("it must fail under `fails` and passes"),
+        "{output:?}"
+    );
 }
 
 const RUNNING: &str = "
@@ -416,6 +436,38 @@ fn a_program_that_is_much_slower_than_the_reference_is_called_regressed() {
     let (document, code) = gated(&place, &format!("oci:{}", wrapper.display()), "36rounds");
     let own = outcome(&document["cases"][0], "against-total");
     assert_eq!((own["verdict"].as_str(), code), (Some("fail"), Some(1)), "{document}");
+}
+
+#[test]
+fn what_measuring_costs_is_measured_against_starts_that_nobody_watches() {
+    if !can_run() {
+        return;
+    }
+    let place = Place::with(SPEC);
+    let args = ["--overhead", "--tolerate", "900%", "--budget", "10rounds"];
+    let (own, code) = place.bench(&args);
+    assert_ne!(code, Some(1), "{own}");
+    assert_eq!(own["figures"]["samples"], 10, "{own}");
+    let checks = own["checks"].as_array().unwrap();
+    let ids: Vec<&str> = checks.iter().map(|check| check["id"].as_str().unwrap()).collect();
+    // Points that nobody notes of an unwatched start are not compared.
+    assert_eq!(ids, ["against-total"], "{own}");
+    let notes = own["figures"]["notes"].to_string();
+    assert!(notes.contains("between `created` and `start`"), "{notes}");
+    let record = place.path(".plimsoll/runs/0001/run.jsonl");
+    let told = std::fs::read_to_string(record).unwrap();
+    let samples = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let of_arm = |sample: &Value| sample["event"] == "sample" && sample["arm"] == "again";
+    let bare: Vec<Value> = samples.filter(of_arm).collect();
+    assert!(!bare.is_empty());
+    for sample in bare {
+        assert_eq!((&sample["failure"], &sample["isolation"]), (&Value::Null, &Value::Null));
+        let points: Vec<&String> = sample["points"].as_object().unwrap().keys().collect();
+        assert_eq!(points, ["create", "firstByte", "start"], "{sample}");
+    }
+    let again = place.plimsoll(&["judge", "--format", "json"]);
+    let document: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(document["cases"][0], own, "{again:?}");
 }
 
 #[test]

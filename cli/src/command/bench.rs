@@ -33,6 +33,18 @@ pub(super) fn bench(bench: &Bench, state: &Path, streams: &mut Streams) -> Resul
         wanted.against = Some(Against {
             tolerated: bench.tolerate.share(),
             budget: bench.budget,
+            bare: false,
+        });
+    }
+    if bench.overhead {
+        let [subject] = subjects.as_slice() else {
+            return Err(Error::OneSubject);
+        };
+        subjects.push(subject.clone().unwatched());
+        wanted.against = Some(Against {
+            tolerated: bench.tolerate.share(),
+            budget: bench.budget,
+            bare: true,
         });
     }
     let files = harness::discover::discover(&bench.selection.paths)?;

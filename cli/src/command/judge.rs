@@ -187,10 +187,13 @@ pub(super) fn cases(recorded: &[Event]) -> Result<BTreeMap<String, Case>, Error>
         Error::RecordedSpec(faults.join("; "))
     })?;
     let is_of_gate = |event: &Event| matches!(event, Event::Case(header) if header.checks.iter().any(|check| check.about == gate::ABOUT));
+    let is_bare =
+        |event: &Event| matches!(event, Event::Setting(setting) if setting.gate.is_some_and(|gate| gate.bare));
     // By which rules a gate decides, the record says of each case.
-    everything.against = recorded.iter().any(is_of_gate).then_some(gate::Against {
+    everything.against = recorded.iter().any(is_of_gate).then(|| gate::Against {
         tolerated: 0.0,
         budget: gate::Budget::Rounds(1),
+        bare: recorded.iter().any(is_bare),
     });
     // The same files have no faults this time.
     let benchmarks = plan::benchmarks(&files, &everything, &subjects, offer()).unwrap_or_default();

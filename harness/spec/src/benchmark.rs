@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Concurrency, Metadata, Requirement, Span, Spanned, Target, Test, Timeouts, Workload,
+    Concurrency, Inject, Metadata, Proof, Requirement, Span, Spanned, Target, Test, Timeouts, Workload,
     quantity::{Bound, Percent},
     workload::{Bundle, Container},
 };
@@ -61,9 +61,12 @@ pub struct Benchmark {
     pub baseline: Option<Baseline>,
     /// Which figures are accepted.
     pub thresholds: Vec<Spanned<Threshold>>,
-    /// Slowdowns that are planted, and the thresholds that must see them.
+    /// Faults that are planted, and the thresholds that must see them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sabotage: Vec<Planted>,
+    /// What is asked of its proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// What a sample does: a map with one key.
@@ -591,11 +594,11 @@ pub enum Likeness {
     RuntimeBackend,
     /// What the subject's `--version` says.
     RuntimeVersion,
+    /// Which build of the subject's program it is: its GNU build id, or a hash of the file.
+    RuntimeBuild,
 }
 
 impl Likeness {
-    /// Which build of the subject's program it is: its GNU build id, or a hash of the file.
-    RuntimeBuild,
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {
@@ -607,10 +610,10 @@ impl Likeness {
             Self::CgroupVersion => "cgroupVersion",
             Self::RuntimeBackend => "runtimeBackend",
             Self::RuntimeVersion => "runtimeVersion",
+            Self::RuntimeBuild => "runtimeBuild",
         }
     }
 }
-            Self::RuntimeBuild => "runtimeBuild",
 
 /// A figure that is accepted up to a bound, down to one, or not far from that of the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -669,27 +672,93 @@ fn is_usual(confidence: &f64) -> bool {
     *confidence == CONFIDENCE
 }
 
-/// A slowdown that is planted, and the thresholds that must see it. It is measured in turns with the healthy subject, which
+/// A fault that is planted, and the thresholds that must see it. It is measured in turns with the healthy subject, which
 /// stands for the baseline then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Planted {
     /// Name of the fault, unique in the spec.
     pub id: Spanned<String>,
-    /// The slowdown.
-    pub inject: Delay,
+    /// Paths below `spec` and the values to put there; all are in [`Planted::CHANGES`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub set: BTreeMap<String, Spanned<Value>>,
+    /// Paths below `spec` to take away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<Spanned<String>>,
+    /// What the subject does worse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inject: Option<Disturbance>,
     /// Ids of the thresholds that must fail.
     pub must_fail: Vec<Spanned<String>>,
 }
 
-/// A wait of the harness, in the name of the subject.
+impl Planted {
+    /// What `set` and `unset` may change: what a sample does. Of what is measured, and of what is accepted, nothing.
+    pub const CHANGES: [&str; 3] = ["workload", "vars", "timeouts"];
+}
+
+/// What a subject does worse: `delay` and `at`, or `runtime`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Disturbance {
+    /// So much longer: a duration, or a share (`25%`) of what was measured of the command before the wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Bound>,
+    /// Which command of the subject takes longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Spanned<Command>>,
+    /// Name of a fault of `plimsoll saboteur --list`, with which the subject disobeys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Spanned<String>>,
+}
+
+impl Disturbance {
+    /// The wait, if it is one.
+    pub fn delay(&self) -> Option<Delay> {
+        Some(Delay {
+            time: self.delay?,
+            at: self.at.as_ref()?.value,
+        })
+    }
+}
+
+/// A wait of the harness, in the name of the subject.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Delay {
-    /// How long: a duration, or a share of what the command took (`25%`).
-    pub delay: Bound,
-    /// After which command of the subject: `create` or `start`.
-    pub at: Spanned<Point>,
+    /// How long: a time, or a share.
+    pub time: Bound,
+    /// At which command.
+    pub at: Command,
+}
+
+/// A command of the subject that can be made to take longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Command {
+    /// After it; a share is one of the time since [`Point::Create`].
+    Create,
+    /// Before it; a share is one of the time since [`Point::Create`].
+    Start,
+    /// After it; a share is one of the time since [`Point::Exec`].
+    Exec,
+    /// After it; a share is one of the time since [`Point::Execed`].
+    Kill,
+    /// After it, and after what it has to remove is gone; a share is one of the time since [`Point::Exit`].
+    Delete,
+}
+
+impl Command {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Exec => "exec",
+            Self::Kill => "kill",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// A figure of samples.
@@ -806,13 +875,17 @@ impl Benchmark {
                 .iter()
                 .map(|planted| crate::Sabotage {
                     id: planted.id.clone(),
-                    set: BTreeMap::new(),
-                    unset: Vec::new(),
-                    inject: None,
+                    set: planted.set.clone(),
+                    unset: planted.unset.clone(),
+                    inject: planted
+                        .inject
+                        .as_ref()
+                        .and_then(|inject| inject.runtime.clone())
+                        .map(Inject::Runtime),
                     must_fail: planted.must_fail.clone(),
                 })
                 .collect(),
-            proof: None,
+            proof: self.proof.clone(),
             known_failures: Vec::new(),
         }
     }

@@ -319,6 +319,7 @@ fn choice(name: &str) -> &'static str {
         "Target" => "target",
         "Workload" | "Load" => "kind of workload",
         "Point" => "point",
+        "Command" => "command of a runtime",
         "Counted" => "rate",
         "Likeness" => "likeness",
         "RootfsKind" => "kind of root file system",

@@ -257,12 +257,12 @@ impl LoadedDocument {
         variants
     }
 
-    /// Of a benchmark, the document with a variant's values put in.
+    /// Of a benchmark, the document with a variant's values and one sabotage, if one is named, put in.
     ///
     /// # Errors
-    /// All faults; none of a benchmark that [`load`] found none in.
-    pub fn decode_benchmark(&self, variant: &Variant) -> Result<BenchmarkDocument, Vec<Fault>> {
-        self.decoded(variant, None).map(|(document, _)| document)
+    /// All faults; none of a benchmark that [`load`] found none in, unless the sabotage is not one of it.
+    pub fn decode_benchmark(&self, variant: &Variant, sabotage: Option<&str>) -> Result<BenchmarkDocument, Vec<Fault>> {
+        self.decoded(variant, sabotage).map(|(document, _)| document)
     }
 
     /// What it says of itself; empty if it says nothing.
@@ -456,12 +456,31 @@ impl LoadedDocument {
             return;
         }
         if self.kind == Kind::Benchmark {
-            self.check_benchmark(faults);
-            if faults.len() == before {
-                lints.extend(allowed.unused());
-            }
-            return;
+            self.check_variants(&allowed, faults, lints, validate::benchmark, |_, _| Vec::new());
+        } else {
+            self.check_variants(
+                &allowed,
+                faults,
+                lints,
+                validate::validate,
+                |document: &Document, tree| lint::doubts(&document.spec, tree, self.node.get("spec")),
+            );
         }
+        if faults.len() == before {
+            lints.extend(allowed.unused());
+        }
+    }
+
+    /// Decodes and validates every variant, as it is and under each sabotage.
+    fn check_variants<D: for<'de> serde::Deserialize<'de>>(
+        &self,
+        allowed: &Allowed,
+        faults: &mut Vec<Fault>,
+        lints: &mut Vec<Fault>,
+        validate: impl Fn(&D, &Node, &Node, &mut Vec<Fault>),
+        doubts_of: impl Fn(&D, &Node) -> Vec<Doubt>,
+    ) {
+        let before = faults.len();
         for (n, variant) in self.variants().iter().enumerate() {
             let of = |fault: &mut Fault, sabotage: Option<&str>| {
                 if n > 0 {
@@ -474,11 +493,11 @@ impl LoadedDocument {
             let known = faults.len();
             let mut own = Vec::new();
             let tree = self.tree(variant, None, &mut own);
-            let decoded = decode::decode::<Document>(&tree);
+            let decoded = decode::decode::<D>(&tree);
             own.extend(decoded.faults);
             if let Some(document) = &decoded.value {
                 let pruned = decoded.pruned.as_ref().unwrap_or(&tree);
-                validate::validate(document, pruned, &tree, &mut own);
+                validate(document, pruned, &tree, &mut own);
             }
             retain_new(&mut own, &faults[before..]);
             own.iter_mut().for_each(|fault| of(fault, None));
@@ -488,7 +507,7 @@ impl LoadedDocument {
                 continue;
             }
             let Some(document) = &decoded.value else { continue };
-            let mut doubts = lint::doubts(&document.spec, &tree, self.node.get("spec"));
+            let mut doubts = doubts_of(document, &tree);
             for id in &self.sabotages {
                 let healthy = &tree;
                 let tree = self.tree(variant, Some(id), &mut own);
@@ -496,10 +515,10 @@ impl LoadedDocument {
                     lint::sabotage_without_change(&self.node, healthy, &tree, sabotage, &mut own, &mut doubts);
                 }
                 if own.is_empty() {
-                    let decoded = decode::decode::<Document>(&tree);
+                    let decoded = decode::decode::<D>(&tree);
                     own.extend(decoded.faults);
                     if let Some(document) = decoded.value.filter(|_| own.is_empty()) {
-                        validate::validate(&document, &tree, &tree, &mut own);
+                        validate(&document, &tree, &tree, &mut own);
                     }
                 }
                 retain_new(&mut own, &faults[before..]);
@@ -507,33 +526,6 @@ impl LoadedDocument {
                 faults.append(&mut own);
             }
             lints.extend(allowed.silence(doubts));
-        }
-        if faults.len() == before {
-            lints.extend(allowed.unused());
-        }
-    }
-}
-
-impl LoadedDocument {
-    /// Decodes and validates every variant of a benchmark.
-    fn check_benchmark(&self, faults: &mut Vec<Fault>) {
-        let before = faults.len();
-        for (n, variant) in self.variants().iter().enumerate() {
-            let mut own = Vec::new();
-            let tree = self.tree(variant, None, &mut own);
-            let decoded = decode::decode::<BenchmarkDocument>(&tree);
-            own.extend(decoded.faults);
-            if let Some(document) = &decoded.value {
-                let pruned = decoded.pruned.as_ref().unwrap_or(&tree);
-                validate::benchmark(document, pruned, &tree, &mut own);
-            }
-            retain_new(&mut own, &faults[before..]);
-            if n > 0 {
-                for fault in &mut own {
-                    fault.message = format!("{} (with {})", fault.message, variant.label());
-                }
-            }
-            faults.append(&mut own);
         }
     }
 }

@@ -14,7 +14,7 @@ fn told(text: &str) -> spec::Loaded {
         for variant in document.variants() {
             let is_decoded = match document.kind {
                 spec::Kind::Test => document.decode(&variant, None).is_ok(),
-                spec::Kind::Benchmark => document.decode_benchmark(&variant).is_ok(),
+                spec::Kind::Benchmark => document.decode_benchmark(&variant, None).is_ok(),
             };
             assert!(is_decoded || !loaded.faults.is_empty());
         }

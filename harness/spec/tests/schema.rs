@@ -48,16 +48,16 @@ fn every_document_travels_as_json_unchanged() {
         let text = fs::read_to_string(&path).unwrap();
         for document in spec::load(&text, "x").documents {
             for variant in document.variants() {
-                if document.kind == spec::Kind::Benchmark {
-                    let decoded = document.decode_benchmark(&variant).unwrap();
-                    let travelled = serde_json::to_string(&decoded).unwrap();
-                    assert_eq!(
-                        serde_json::from_str::<spec::BenchmarkDocument>(&travelled).unwrap(),
-                        decoded
-                    );
-                    continue;
-                }
                 for sabotage in document.sabotages.iter().map(|id| Some(id.as_str())).chain([None]) {
+                    if document.kind == spec::Kind::Benchmark {
+                        let decoded = document.decode_benchmark(&variant, sabotage).unwrap();
+                        let travelled = serde_json::to_string(&decoded).unwrap();
+                        assert_eq!(
+                            serde_json::from_str::<spec::BenchmarkDocument>(&travelled).unwrap(),
+                            decoded
+                        );
+                        continue;
+                    }
                     let decoded = document.decode(&variant, sabotage).unwrap();
                     let travelled = serde_json::to_string(&decoded).unwrap();
                     assert_eq!(serde_json::from_str::<spec::Document>(&travelled).unwrap(), decoded);

@@ -40,10 +40,13 @@ use self::service::Service;
 use self::site::Sites;
 use self::start::Start;
 use super::cluster::Lack;
-use super::{Missing, Stuck, World};
+use super::{FAULT_EVIDENCE, FAULT_LOG, Missing, Stuck, World};
 use crate::guard::{HOME, Home, Job};
 use crate::judge::benchmark::gate::{self, Row};
-use crate::observe::load::{Load, meanwhile};
+use crate::observe::{
+    self,
+    load::{Load, meanwhile},
+};
 use crate::plan::benchmark::gate::{Against, Gate as Part};
 use crate::wait;
 
@@ -81,13 +84,28 @@ trait Sampler {
 pub(super) fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Duration {
     let began = Instant::now();
     let mut sites = Sites::default();
-    let cells: Vec<Cell> = cells(job)
+    let mut jobs = cells(job);
+    let logs: Vec<Disobedience> = jobs
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(index, (job, _))| Disobedience::of(index, job))
+        .collect();
+    let cells: Vec<Cell> = jobs
         .into_iter()
         .enumerate()
         .filter_map(|(index, (cell, arm))| ready(index, cell, arm, home, &mut sites, emit))
         .collect();
+    take(job, home, cells, emit);
+    for log in logs {
+        emit(log.told());
+    }
+    began.elapsed()
+}
+
+/// Takes the samples of all that can be measured, and of floors beside them.
+fn take(job: &Job, home: &Home, cells: Vec<Cell>, emit: &mut dyn FnMut(Event)) {
     let Some(measured) = job.case.measured.as_ref() else {
-        return began.elapsed();
+        return;
     };
     let of_machine = warning::of_machine();
     let sampling = measured.benchmark.sampling.clone();
@@ -129,7 +147,35 @@ pub(super) fn run(job: &Job, home: &Home, emit: &mut dyn FnMut(Event)) -> Durati
             turns.decide(&sampling, against, &of_machine);
         }
     }
-    began.elapsed()
+}
+
+/// Where the subject of a case writes down how it disobeyed.
+struct Disobedience {
+    case: String,
+    log: PathBuf,
+}
+
+impl Disobedience {
+    /// Gives a case whose subject disobeys a log of its own: all cases are in one place.
+    fn of(index: usize, job: &mut Job) -> Option<Self> {
+        job.case.header.fault.as_ref()?;
+        let log = format!("{FAULT_LOG}-{index}");
+        for word in job.subject.argv.iter_mut().filter(|word| *word == FAULT_LOG) {
+            word.clone_from(&log);
+        }
+        Some(Self {
+            case: job.case.header.id.clone(),
+            log: log.into(),
+        })
+    }
+
+    fn told(self) -> Event {
+        Event::Evidence {
+            case: self.case,
+            name: FAULT_EVIDENCE.into(),
+            text: observe::output::text(&self.log),
+        }
+    }
 }
 
 /// Whose turn it is.
@@ -181,6 +227,7 @@ impl Turns<'_> {
                     tolerated: against.tolerated,
                     error: gate::error(rows),
                     block,
+                    bare: against.bare,
                 }),
             })));
         }
@@ -325,6 +372,7 @@ impl Turns<'_> {
                 tolerated: against.tolerated,
                 error: gate::error(part.rows),
                 block,
+                bare: against.bare,
             };
             let measures = measured.benchmark.measure.iter();
             let measures = measures.map(|(name, measure)| (name, &measure.value));
@@ -462,7 +510,7 @@ fn ready(
     }
     let made = match &measured.benchmark.workload.value {
         Kind::Container(_) | Kind::Bundle(_) => {
-            let mut prepare = |name: &String| Start::prepare(&mut world, name, measured.delay.clone());
+            let mut prepare = |name: &String| Start::prepare(&mut world, name, measured.delay);
             let starts = names.iter().map(&mut prepare).collect::<Result<Vec<_>, _>>();
             let every = sampling.arrival.every.map_or(Duration::ZERO, |every| every.0);
             starts.map(|starts| What::Start(Burst::new(starts, every, sampling.arrival.at_once())))

@@ -53,7 +53,9 @@ pub(super) fn case(case: &Case, measured: &Measured, events: &[Event]) -> Vec<Ju
             _ => known.judge(threshold),
         },
         looks: known.samples.len() as u64,
-        absent: false,
+        // Of samples that all failed there is nothing to look at but that they failed.
+        absent: !matches!(threshold.about(), Some(Metric::Failures))
+            && known.samples.iter().all(|sample| failure(sample).is_some()),
     };
     let thresholds = measured.benchmark.thresholds.iter();
     // The reference is there for the others; nobody asks what is accepted of it.
@@ -309,6 +311,14 @@ impl<'e> Known<'e> {
                     time / seconds * 100.0
                 ));
             }
+        }
+        let is_of_measuring = self.measured.gate.as_ref().is_some_and(|gate| gate.against.bare);
+        let busy: Vec<f64> = self.samples.iter().filter_map(|sample| sample.busy).collect();
+        if let Some(busy) = Spread::of(Figure::Quantile(50), &busy).filter(|_| is_of_measuring) {
+            notes.push(format!(
+                "of each start the harness took {} ms (median) between `created` and `start`, which figures of other runs leave out",
+                number(busy.interval(CONFIDENCE).value)
+            ));
         }
         notes.extend(self.setting.iter().flat_map(|setting| setting.warnings.iter().cloned()));
         notes
@@ -580,6 +590,7 @@ impl<'e> Known<'e> {
             Likeness::CgroupVersion => host.cgroup.clone(),
             Likeness::RuntimeBackend => subject.name.clone(),
             Likeness::RuntimeVersion => subject.version.clone(),
+            Likeness::RuntimeBuild => subject.build.clone(),
         };
         let mut differences = Vec::new();
         for likeness in asked.iter().map(|likeness| likeness.value) {
@@ -590,7 +601,6 @@ impl<'e> Known<'e> {
             if now != then {
                 differences.push(format!("{} is `{now}`, of the baseline `{then}`", likeness.name()));
             }
-            Likeness::RuntimeBuild => subject.build.clone(),
         }
         differences
     }

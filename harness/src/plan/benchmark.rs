@@ -1,4 +1,4 @@
-//! Which cases a benchmark consists of: its matrix times the subjects, and each of its slowdowns beside the healthy ones.
+//! Which cases a benchmark consists of: its matrix times the subjects, and each of its faults beside the healthy ones.
 //! All take their samples in turns, so that they travel together. Pure.
 
 pub mod gate;
@@ -6,10 +6,10 @@ pub mod gate;
 use record::CheckHeader;
 use serde::{Deserialize, Serialize};
 use spec::benchmark::Delay;
-use spec::{Benchmark, Fault, Kind, LoadedDocument};
+use spec::{Benchmark, Fault, Kind, LoadedDocument, Variant};
 
 use self::gate::{Against, Gate, REFERENCE};
-use super::{Case, KUBE, Offer, Plan, Sabotaging, Selection, SpecFile, Under, case, faults_of, seats};
+use super::{Case, KUBE, Offer, Plan, Sabotaging, Selection, SpecFile, Under, case, faults_of, injected, seats};
 
 /// What is measured in a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Measured {
     /// The slowdown that is planted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<Delay>,
-    /// Id of the case that stands for the baseline: the healthy one beside which a slowdown is planted.
+    /// Id of the case that stands for the baseline: the healthy one beside which a fault is planted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<String>,
     /// Its part in a regression gate.
@@ -110,25 +110,30 @@ fn cells(
 ) -> Result<Vec<Case>, Vec<Fault>> {
     let mut cells = Vec::new();
     for variant in document.variants() {
-        let decoded = document.decode_benchmark(&variant)?;
-        let mut benchmark = decoded.spec.clone();
-        if selection.against.is_some() {
-            gate::without_baseline(&mut benchmark);
-        }
+        let Read { benchmark, test } = Read::new(document, &variant, None, selection)?;
         let benchmark = &benchmark;
-        let test = spec::Document {
-            api_version: decoded.api_version.clone(),
-            kind: decoded.kind.clone(),
-            metadata: decoded.metadata.clone(),
-            spec: benchmark.as_test(),
-        };
+        let mut faulty = Vec::new();
+        for planted in &benchmark.sabotage {
+            let id = planted.id.value.as_str();
+            let is_asked = match &selection.sabotage {
+                Sabotaging::None => false,
+                Sabotaging::Only(only) => only == id,
+                Sabotaging::Each | Sabotaging::Prove(_) => true,
+            };
+            if is_asked {
+                let read = Read::new(document, &variant, Some(id), selection)?;
+                let fault = injected(&read.test.spec, Some(id), offer, &file.path)?;
+                faulty.push((planted, read, fault));
+            }
+        }
         let mut seats = seats(&test.spec, subjects, offer.targets);
         let load = &benchmark.workload.value;
         // Of somebody else's cluster neither the scheduler can be had without the rest, nor are its nodes here.
         seats.retain(|(subject, _)| *subject != KUBE);
         if selection.against.is_some() {
-            // Of a cluster there is no slowdown to plant.
-            seats.retain(|(subject, _)| *subject != REFERENCE && load.is_of_runtime());
+            // Of a cluster there is no slowdown to plant, and of some nothing is left to compare.
+            let is_comparable = load.is_of_runtime() && !benchmark.measure.is_empty();
+            seats.retain(|(subject, _)| *subject != REFERENCE && is_comparable);
         }
         *not_selected += usize::from(seats.is_empty());
         let reference = selection
@@ -136,17 +141,17 @@ fn cells(
             .map(|against| referred(file, &test, &variant, benchmark, against));
         let before = cells.len();
         for (subject, target) in seats {
-            let under = |sabotage| Under {
-                sabotage,
-                fault: None,
-                proving: matches!(selection.sabotage, Sabotaging::Prove(_)),
-            };
-            let of = |under: Under<'_>| {
-                let mut case = case(file, &test, &variant, under, subject, target);
+            let of = |test: &spec::Document, sabotage, fault| {
+                let under = Under {
+                    sabotage,
+                    fault,
+                    proving: matches!(selection.sabotage, Sabotaging::Prove(_)),
+                };
+                let mut case = case(file, test, &variant, under, subject, target);
                 case.header.checks = checks(file, benchmark);
                 case
             };
-            let mut healthy = of(under(None));
+            let mut healthy = of(&test, None, None);
             let gate = selection
                 .against
                 .zip(reference.as_ref())
@@ -168,22 +173,16 @@ fn cells(
                 *not_selected += 1;
                 continue;
             }
-            let planted: Vec<Case> = benchmark
-                .sabotage
+            let planted: Vec<Case> = faulty
                 .iter()
-                .filter(|planted| match &selection.sabotage {
-                    Sabotaging::None => false,
-                    Sabotaging::Only(id) => *id == planted.id.value,
-                    Sabotaging::Each | Sabotaging::Prove(_) => true,
-                })
-                .map(|planted| Case {
+                .map(|(planted, read, fault)| Case {
                     measured: Some(Box::new(Measured {
-                        benchmark: benchmark.clone(),
-                        delay: Some(planted.inject.clone()),
+                        benchmark: read.benchmark.clone(),
+                        delay: planted.inject.as_ref().and_then(spec::benchmark::Disturbance::delay),
                         healthy: Some(healthy.header.id.clone()),
                         gate: None,
                     })),
-                    ..of(under(Some(&planted.id.value)))
+                    ..of(&read.test, Some(&planted.id.value), fault.as_deref())
                 })
                 .collect();
             if planted.is_empty() && matches!(selection.sabotage, Sabotaging::Only(_)) {
@@ -198,11 +197,40 @@ fn cells(
     Ok(cells)
 }
 
+/// A variant as it is, or under one of its sabotages.
+struct Read {
+    benchmark: Benchmark,
+    /// What is said of its workload.
+    test: spec::Document,
+}
+
+impl Read {
+    fn new(
+        document: &LoadedDocument,
+        variant: &Variant,
+        sabotage: Option<&str>,
+        selection: &Selection,
+    ) -> Result<Self, Vec<Fault>> {
+        let decoded = document.decode_benchmark(variant, sabotage)?;
+        let mut benchmark = decoded.spec;
+        if let Some(against) = selection.against {
+            gate::prepare(&mut benchmark, against);
+        }
+        let test = spec::Document {
+            api_version: decoded.api_version,
+            kind: decoded.kind,
+            metadata: decoded.metadata,
+            spec: benchmark.as_test(),
+        };
+        Ok(Self { benchmark, test })
+    }
+}
+
 /// The case of the reference beside a variant, whose checks are those of the gate itself.
 fn referred(
     file: &SpecFile,
     test: &spec::Document,
-    variant: &spec::Variant,
+    variant: &Variant,
     benchmark: &Benchmark,
     against: Against,
 ) -> Case {
@@ -252,6 +280,8 @@ spec:
   - {id: slower, metric: total.p50, regression: {rel: 5%}}
   sabotage:
   - {id: late, inject: {delay: 25%, at: create}, mustFail: [slower]}
+  - {id: fails, set: {workload.container.args: [exit, '3']}, mustFail: [slower]}
+  - {id: refuses, inject: {runtime: start-fails-now-and-then}, mustFail: [slower]}
 ";
 
     fn plan(sabotage: Sabotaging) -> Plan {
@@ -311,10 +341,57 @@ spec:
     }
 
     #[test]
+    fn a_fault_is_a_delay_another_workload_or_a_subject_that_disobeys() {
+        let plan = plan(Sabotaging::Prove(Breadth::Own));
+        let [fails, refuses] = [1, 2].map(|at| &plan.cases[0].beside[at]);
+        assert_eq!(fails.header.id, "start[rootfs=overlay]+fails@bundled");
+        assert_eq!(fails.header.fault, None);
+        let workload = |case: &Case| serde_json::to_value(&case.spec.workloads).unwrap();
+        assert_eq!(
+            workload(fails)["sample"]["value"]["container"]["args"],
+            serde_json::json!(["exit", "3"])
+        );
+        assert_eq!(workload(refuses), workload(&plan.cases[0]));
+        assert_eq!(refuses.header.fault.as_deref(), Some("start-fails-now-and-then"));
+        assert_eq!(refuses.header.healthy(), "start[rootfs=overlay]@bundled");
+        for case in [fails, refuses] {
+            assert_eq!(case.measured.as_ref().unwrap().delay, None);
+            assert!(case.header.broken_on_purpose());
+        }
+    }
+
+    #[test]
+    fn a_fault_that_no_subject_can_have_is_told_where_it_is_written() {
+        let text = TEXT.replace("start-fails-now-and-then", "start-fails-now-or-then");
+        let loaded = spec::load(&text, "specs/start.yaml");
+        let file = SpecFile {
+            path: "specs/start.yaml".into(),
+            text: text.clone(),
+            sha256: String::new(),
+            loaded,
+        };
+        let selection = Selection {
+            sabotage: Sabotaging::Each,
+            ..Selection::default()
+        };
+        let planned = benchmarks(&[file], &selection, &["runc".to_owned()], Offer::of(&[Target::Runtime]));
+        let faults = planned.unwrap_err();
+        assert_eq!(
+            faults[0].to_string(),
+            "specs/start.yaml:16:37: unknown fault `start-fails-now-or-then`"
+        );
+        assert_eq!(
+            faults[0].help.as_deref(),
+            Some("did you mean `start-fails-now-and-then`?")
+        );
+    }
+
+    #[test]
     fn a_gate_has_the_reference_beside_each_variant_and_no_other_baseline() {
         let against = Against {
             tolerated: 0.02,
             budget: gate::Budget::Rounds(40),
+            bare: false,
         };
         let plan = planned(Sabotaging::None, Some(against));
         assert_eq!(

@@ -236,7 +236,11 @@ fn standing(case: &Case, check: &str, healthy: Option<&Said>, rows: &[FaultRow])
     let word = healthy.map_or("nothing", |said| said.verdict.as_str());
     // A healthy benchmark has nothing to be compared with here; what it is for is to stand beside the slowdown.
     let is_undecided = case.measured.is_some() && matches!(word, "skip" | "inconclusive");
-    if word != "pass" && !is_undecided {
+    // Where even a fault that it must see leaves it skipped, it is not asked of this subject at all.
+    let mut promised = rows.iter().filter(|row| row.promised).peekable();
+    let is_out_of_place =
+        word == "skip" && promised.peek().is_some() && promised.all(|row| row.effect == FaultEffect::Skipped);
+    if word != "pass" && !is_undecided || is_out_of_place {
         return Standing::Unjudged { healthy: word.into() };
     }
     let written: Vec<&str> = case.spec.sabotage.iter().map(|s| s.id.value.as_str()).collect();
@@ -380,6 +384,51 @@ mod tests {
             let rows = [row("a", FaultEffect::Caught, false), row("b", effect, true)];
             assert!(shown(&rows, &[]).unwrap_err().contains("`b`"), "{effect:?}");
         }
+    }
+
+    #[test]
+    fn what_is_skipped_under_what_it_must_see_is_not_asked_here() {
+        let of = |word: &str, rows: &[FaultRow]| {
+            let said = Said {
+                verdict: word.into(),
+                absent: false,
+                saw: String::new(),
+            };
+            standing(&benchmark(), "ceiling", Some(&said), rows)
+        };
+        let skipped = [
+            row("a", FaultEffect::Skipped, true),
+            row("b", FaultEffect::Skipped, false),
+        ];
+        assert_eq!(of("skip", &skipped), Standing::Unjudged { healthy: "skip".into() });
+        assert!(matches!(of("pass", &skipped), Standing::Unproven { .. }));
+        // A healthy one without a baseline is skipped, and compared under the fault.
+        assert_eq!(of("skip", &[row("a", FaultEffect::Caught, true)]), Standing::Proven);
+        assert!(matches!(of("skip", &[]), Standing::Unproven { .. }));
+    }
+
+    fn benchmark() -> Case {
+        const TEXT: &str = "
+apiVersion: plimsoll.dev/v1
+kind: Benchmark
+metadata: {name: start}
+spec:
+  description: How long a start takes.
+  targets: [runtime]
+  workload: {container: {image: plimsoll/probe, args: [hello]}}
+  measure: {total: {from: create, to: firstByte}}
+  thresholds: [{id: ceiling, metric: total.p99, max: 1s}]
+";
+        let file = plan::SpecFile {
+            path: "start.yaml".into(),
+            text: TEXT.into(),
+            sha256: String::new(),
+            loaded: spec::load(TEXT, "start.yaml"),
+        };
+        let offer = plan::Offer::of(&[spec::Target::Runtime]);
+        let selection = plan::Selection::default();
+        let mut planned = plan::benchmarks(&[file], &selection, &["runc".to_owned()], offer).unwrap();
+        planned.cases.remove(0)
     }
 
     #[test]

@@ -158,8 +158,9 @@ impl Store {
         let base = self.base.get(&case.header.subject).map_or("", String::as_str);
         let spec = serde_json::to_string(&case.spec).unwrap_or_default();
         let known = serde_json::to_string(&case.known).unwrap_or_default();
+        let measured = serde_json::to_string(&case.measured).unwrap_or_default();
         let fault = case.header.fault.as_deref().unwrap_or_default();
-        of_text(&format!("{base}\n{}\n{fault}\n{known}\n{spec}", case.header.id))
+        of_text(&format!("{base}\n{}\n{fault}\n{known}\n{spec}\n{measured}", case.header.id))
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Gate {
     pub error: f64,
     /// Neighbouring rounds that are handed over, and drawn together by the bootstrap.
     pub block: u64,
+    /// The reference is the subject itself when nobody watches it: what is compared is the cost of measuring.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
 }
 
 /// An arm of the reference beside the reference itself, by which a gate tests itself.
@@ -75,6 +78,10 @@ pub struct Sample {
     /// Sizes by the names that specs use, KiB.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sizes: BTreeMap<String, f64>,
+    /// For how long the harness prepared between `created` and `start`, milliseconds, which no point has in it unless the
+    /// cost of measuring is measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy: Option<f64>,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

@@ -499,6 +499,7 @@ fn of_a_benchmark() -> [Event; 5] {
                 tolerated: 0.02,
                 error: 0.01,
                 block: 10,
+                bare: true,
             }),
         })),
         Event::Baseline(Box::new(Baseline {
@@ -520,6 +521,7 @@ fn of_a_benchmark() -> [Event; 5] {
             points: [("create".to_owned(), 0.0), ("firstByte".to_owned(), 1.25)].into(),
             rates: [("pods".to_owned(), 6800.5)].into(),
             sizes: [("resident".to_owned(), 512.0)].into(),
+            busy: Some(0.25),
             failure: Some("hung".into()),
             isolation: Some(Isolation {
                 own: vec!["pid".into()],

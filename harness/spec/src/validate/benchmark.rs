@@ -4,9 +4,10 @@ use super::{Checker, DEFAULT_TIMEOUT, Names, Place, expected_one_of, is_dns_labe
 use crate::{
     Spanned, Target,
     benchmark::{
-        Benchmark, BenchmarkDocument, Counted, FAILURES, Figure, Generator, Load, Measure, Metric, OfFloor, Planted,
-        Point, Regression, Sampling, Threshold,
+        Benchmark, BenchmarkDocument, Command, Counted, Disturbance, FAILURES, Figure, Generator, Load, Measure,
+        Metric, OfFloor, Planted, Point, Regression, Sampling, Threshold,
     },
+    edit,
     fault::Fault,
     node::Node,
     quantity::Bound,
@@ -42,6 +43,7 @@ pub(crate) fn benchmark(document: &BenchmarkDocument, tree: &Node, whole: &Node,
     for (n, planted) in document.spec.sabotage.iter().enumerate() {
         checker.planted(planted, &document.spec, &spec.key("sabotage").index(n));
     }
+    checker.waivers(&test, &spec);
     checker.unique_ids(whole.get("spec"));
 }
 
@@ -448,38 +450,67 @@ impl Checker<'_> {
 
     fn planted(&mut self, planted: &Planted, benchmark: &Benchmark, place: &Place<'_>) {
         let id = &planted.id.value;
+        if planted.set.is_empty() && planted.unset.is_empty() && planted.inject.is_none() && self.is_whole {
+            let fault = Fault::new(place.key("id").extent, format!("sabotage `{id}` changes nothing"));
+            self.fault(fault.hint("it needs `set`, `unset` or `inject`"));
+        }
         if planted.must_fail.is_empty() && self.is_whole {
             let fault = Fault::new(place.key("mustFail").extent, "`mustFail` is empty");
-            self.fault(fault.hint("name the thresholds that must see the slowdown"));
+            self.fault(fault.hint("name the thresholds that must see the fault"));
         }
         self.threshold_references(&planted.must_fail, &place.key("mustFail"));
-        let inject = place.key("inject");
-        if !benchmark.workload.value.is_of_runtime() {
-            let fault = Fault::new(
-                inject.extent,
-                format!("sabotage `{id}` slows a command that is not called"),
-            );
-            let what = match benchmark.workload.value {
-                Load::Scheduling(_) => "scheduling",
-                _ => "a cluster",
+        let paths = planted.set.keys().map(|path| (path, place.key("set").label(path)));
+        let unset = planted.unset.iter().enumerate();
+        let unset = unset.map(|(n, path)| (&path.value, place.key("unset").index(n).extent));
+        for (path, extent) in paths.chain(unset) {
+            let Ok(segments) = edit::segments(path) else {
+                continue;
             };
-            self.fault(fault.hint(format!("{what} has neither `create` nor `start`")));
-        } else if !matches!(planted.inject.at.value, Point::Create | Point::Start) {
-            let extent = inject.key("at").extent;
-            let fault = Fault::new(
-                extent,
-                format!("nothing is called at `{}`", planted.inject.at.value.name()),
-            );
-            self.fault(fault.hint("expected `create` or `start`"));
+            if !segments
+                .first()
+                .is_some_and(|first| Planted::CHANGES.contains(&first.as_str()))
+            {
+                let fault = Fault::new(extent, format!("sabotage `{id}` changes `{path}`"));
+                self.fault(fault.hint(format!(
+                    "expected a path below {}: what is measured and what is accepted stay as they are",
+                    Planted::CHANGES.join(", ")
+                )));
+            }
         }
-        let is_some = match planted.inject.delay {
-            Bound::Time(time) => !time.0.is_zero(),
-            Bound::Percent(share) => share.0 > 0.0,
-            Bound::Number(_) => false,
+        if let Some(inject) = &planted.inject {
+            self.disturbance(id, inject, benchmark, &place.key("inject"));
+        }
+    }
+
+    fn disturbance(&mut self, id: &str, inject: &Disturbance, benchmark: &Benchmark, place: &Place<'_>) {
+        let delay = match (inject.delay, &inject.at, &inject.runtime) {
+            (Some(delay), Some(_), None) => Some(delay),
+            (None, None, Some(_)) => None,
+            _ if self.is_whole => {
+                let fault = Fault::new(place.extent, format!("sabotage `{id}` is neither a delay nor a fault"));
+                return self.fault(fault.hint("expected `delay` and `at`, or `runtime`"));
+            }
+            _ => return,
         };
-        if !is_some {
-            let message = format!("a delay of {} is none", planted.inject.delay);
-            let fault = Fault::new(inject.key("delay").extent, message);
+        if !benchmark.workload.value.is_of_runtime() {
+            let fault = Fault::new(place.extent, format!("sabotage `{id}` is one of a runtime"));
+            return self.fault(fault.hint("a cluster has none; expected `set` or `unset`"));
+        }
+        if let Some(at) = &inject.at
+            && matches!(at.value, Command::Exec | Command::Kill)
+            && !benchmark.lives()
+        {
+            let fault = Fault::new(place.key("at").extent, format!("`{}` is not called", at.value.name()));
+            self.fault(fault.hint("it is where something of `exec`, or a size, is measured"));
+        }
+        let is_some = match delay {
+            Some(Bound::Time(time)) => !time.0.is_zero(),
+            Some(Bound::Percent(share)) => share.0 > 0.0,
+            Some(Bound::Number(_)) => false,
+            None => true,
+        };
+        if let (Some(delay), false) = (delay, is_some) {
+            let fault = Fault::new(place.key("delay").extent, format!("a delay of {delay} is none"));
             self.fault(fault.hint("expected a duration such as `5ms`, or a share of the command's time such as `25%`"));
         }
     }

@@ -36,19 +36,7 @@ impl Checker<'_> {
                 }
             }
         }
-        for (id, reason) in test.proof.iter().flat_map(|proof| &proof.waive) {
-            let waive = spec.key("proof").key("waive");
-            if !self.names.checks.contains(id) {
-                let fault = Fault::new(waive.label(id), format!("unknown check `{id}`"))
-                    .hint(expected_one_of(&self.names.checks, "the spec has no checks"))
-                    .suggest(id, self.names.checks.iter().map(String::as_str));
-                self.fault(fault);
-            }
-            if reason.value.trim().is_empty() {
-                let fault = Fault::new(waive.label(id), format!("check `{id}` is waived without a reason"));
-                self.fault(fault.hint("say why it cannot be shown to fail"));
-            }
-        }
+        self.waivers(test, spec);
         for (n, known) in test.known_failures.iter().enumerate() {
             let place = spec.key("knownFailures").index(n);
             if known.reason.trim().is_empty() {
@@ -64,6 +52,23 @@ impl Checker<'_> {
                 self.fault(fault.hint("name the checks that fail"));
             }
             self.check_references(&known.checks, &place.key("checks"));
+        }
+    }
+
+    /// Checks that need no proof: they must be there, and have a reason.
+    pub(super) fn waivers(&mut self, test: &Test, spec: &Place<'_>) {
+        for (id, reason) in test.proof.iter().flat_map(|proof| &proof.waive) {
+            let waive = spec.key("proof").key("waive");
+            if !self.names.checks.contains(id) {
+                let fault = Fault::new(waive.label(id), format!("unknown check `{id}`"))
+                    .hint(expected_one_of(&self.names.checks, "the spec has no checks"))
+                    .suggest(id, self.names.checks.iter().map(String::as_str));
+                self.fault(fault);
+            }
+            if reason.value.trim().is_empty() {
+                let fault = Fault::new(waive.label(id), format!("check `{id}` is waived without a reason"));
+                self.fault(fault.hint("say why it cannot be shown to fail"));
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use record::bench::Sample;
 
 use super::plant::Delays;
-use super::start::{Around, Start};
+use super::start::{Around, Start, reap};
 use crate::drive::World;
 
 /// Threads begin to wait within this.
@@ -40,7 +40,7 @@ impl Burst {
         let first = Instant::now() + HEAD_START;
         let (every, at_once) = (self.every, self.at_once.max(1));
         let intended = (0..).map(|number: u32| first + every * (number / at_once));
-        std::thread::scope(|scope| {
+        let samples: Vec<Sample> = std::thread::scope(|scope| {
             let running: Vec<_> = self
                 .starts
                 .iter_mut()
@@ -55,6 +55,11 @@ impl Burst {
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or_else(lost))
                 .collect()
-        })
+        });
+        // Nobody waits for a child any more.
+        if samples.iter().any(|sample| sample.failure.is_some()) {
+            reap();
+        }
+        samples
     }
 }

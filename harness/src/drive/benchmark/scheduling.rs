@@ -15,13 +15,14 @@ use super::Sampler;
 use crate::guard::Job;
 use crate::wait;
 
-/// Most time for one run.
+/// Most time for one run, unless the spec tells.
 const BOUND: Duration = Duration::from_secs(600);
 
 /// A workload that is run again and again.
 pub(super) struct Scheduling {
     program: String,
     words: Vec<String>,
+    within: Duration,
 }
 
 impl Scheduling {
@@ -34,6 +35,7 @@ impl Scheduling {
             [program, verb, serve] if verb == "cluster" && serve == "serve" => Ok(Self {
                 program: program.clone(),
                 words: vec![verb.clone(), "schedule".into(), load.workload.clone()],
+                within: job.case.spec.timeouts.step.map_or(BOUND, |step| step.0),
             }),
             other => Err(format!("`{}` has no scheduler of its own to measure", other.join(" "))),
         }
@@ -68,7 +70,8 @@ impl Scheduling {
         let mut lines = Lines {
             from: stdout.into(),
             rest: Vec::new(),
-            until: Instant::now() + BOUND,
+            within: self.within,
+            until: Instant::now() + self.within,
         };
         let (began, line) = lines.next()?;
         if line["began"].is_null() {
@@ -104,6 +107,7 @@ impl Sampler for Scheduling {
 struct Lines {
     from: OwnedFd,
     rest: Vec<u8>,
+    within: Duration,
     until: Instant,
 }
 
@@ -122,7 +126,7 @@ impl Lines {
             }
             let left = self.until.saturating_duration_since(Instant::now());
             if !wait::readable(&[self.from.as_fd()], Some(left))[0] && left.is_zero() {
-                return Err(format!("did not end within {BOUND:?}"));
+                return Err(format!("did not end within {:?}", self.within));
             }
             at = Instant::now();
             match rustix::io::read(&self.from, &mut part) {

@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oci_runtime_client::{Client, Exec, Outcome, Streams, Watched};
 use record::bench::{Isolation, Sample};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use serde_json::{Value, json};
-use spec::benchmark::{Delay, Occupied, Point};
+use spec::benchmark::{Command, Delay, Occupied, Point};
 use spec::quantity::Bound;
 use spec::requirement::NamespaceKind;
 
@@ -25,10 +25,14 @@ use crate::drive::{Stuck, World, act, step_deadline};
 use crate::guard::HOME;
 use crate::guard::cgroup::Mounted;
 use crate::observe::netns_end::NetnsEnd;
+use crate::plan::benchmark::gate::Gate;
 use crate::{observe, wait};
 
 /// How often it is looked whether all is gone.
 const EVERY: Duration = Duration::from_micros(200);
+
+/// The kernel takes a network namespace apart behind everybody's back; a start that does not watch it leaves it this time.
+const SETTLE: Duration = Duration::from_millis(30);
 
 /// A container that is started again and again.
 pub(super) struct Start {
@@ -37,6 +41,7 @@ pub(super) struct Start {
     delay: Option<Delay>,
     /// What a gate plants into the next sample.
     planted: Delays,
+    watched: Watching,
     /// It is to live until something was done with it, and is killed then.
     lives: bool,
     /// Namespaces that its configuration asks for.
@@ -45,6 +50,29 @@ pub(super) struct Start {
     host: BTreeMap<NamespaceKind, String>,
     /// The directories of its control groups, once they are known.
     groups: Option<Vec<PathBuf>>,
+}
+
+/// How closely a start is watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Watching {
+    /// Each point is noted, and none has in it what the harness does between them.
+    #[default]
+    Points,
+    /// The same, and each has.
+    All,
+    /// Only the clock is read, when it begins and when the first byte is there: what it takes if nobody watches it.
+    Bare,
+}
+
+impl Watching {
+    /// Of a case that is part of a gate, or of none.
+    pub(super) fn of(gate: Option<&Gate>) -> Self {
+        match gate {
+            Some(gate) if gate.against.bare && gate.reference.is_none() => Self::Bare,
+            Some(gate) if gate.against.bare => Self::All,
+            _ => Self::Points,
+        }
+    }
 }
 
 /// What a start needs of its surroundings. It is the same for all that begin beside each other.
@@ -95,7 +123,8 @@ impl Taken {
 }
 
 impl Start {
-    /// Makes the bundle and starts it once, to see that it works and where its control groups are.
+    /// Makes the bundle and starts it once, to see that it works and where its control groups are. What is broken on purpose
+    /// need not work.
     pub(super) fn prepare(world: &mut World<'_>, name: &str, delay: Option<Delay>) -> Result<Self, Stuck> {
         let id = format!("plimsoll-{name}");
         let (bundle, _) = world.bundle(name, &id)?;
@@ -113,8 +142,12 @@ impl Start {
             .is_some_and(|measured| measured.benchmark.lives());
         // The report of the probe must not come before what is measured, unless the probe does not come to its end.
         let report = if lives { "all" } else { "last" };
+        let measured = world.job.case.measured.as_ref();
+        let watched = Watching::of(measured.and_then(|measured| measured.gate.as_ref()));
         if let Some(env) = config.pointer_mut("/process/env").and_then(Value::as_array_mut) {
             env.push(json!(format!("PLIMSOLL_REPORT={report}")));
+            let is_asked = |variable: &Value| variable.as_str().is_some_and(|text| text.starts_with("PLIMSOLL_"));
+            env.retain(|variable| watched != Watching::Bare || !is_asked(variable));
         }
         std::fs::write(&path, config.to_string()).map_err(|e| host("write", &e))?;
         let listed = config.pointer("/linux/namespaces").and_then(Value::as_array);
@@ -133,13 +166,15 @@ impl Start {
             bundle,
             delay: None,
             planted: Delays::default(),
+            watched,
             lives,
             host: asked.iter().filter_map(own).collect(),
             asked,
             groups: None,
         };
         let trial = start.take(world);
-        if let Some(failure) = trial.failure {
+        let is_faulty = world.job.case.header.sabotage.is_some();
+        if let Some(failure) = trial.failure.filter(|_| !is_faulty) {
             return Err(Stuck::Subject(failure));
         }
         start.delay = delay;
@@ -163,7 +198,11 @@ impl Start {
     /// The same, when it should begin at some time. Its time runs from then. What others left is not taken.
     pub(super) fn take_at(&mut self, around: Around<'_>, intended: Option<Instant>) -> Sample {
         let mut taken = Taken::default();
-        if let Err(failure) = self.through(around, intended, &mut taken) {
+        let outcome = match self.watched {
+            Watching::Bare => self.unwatched(around, &mut taken),
+            Watching::Points | Watching::All => self.through(around, intended, &mut taken),
+        };
+        if let Err(failure) = outcome {
             taken.sample.failure = Some(failure);
             // What is gone already cannot be cleared away; the next `create` tells if anything is in its way.
             let _gone = around.client.delete(&self.id, true);
@@ -173,19 +212,12 @@ impl Start {
 
     fn through(&mut self, around: Around<'_>, intended: Option<Instant>, taken: &mut Taken) -> Result<(), String> {
         let Around { client, deadline, .. } = around;
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-            .map_err(|e| format!("failed to make a pipe: {e}"))?;
-        let complaints = PathBuf::from(format!("{HOME}/tmp/{}.stderr", self.id));
-        let stderr =
-            File::create(&complaints).map_err(|e| format!("failed to make `{}`: {e}", complaints.display()))?;
-        let pid_file = PathBuf::from(format!("{HOME}/tmp/{}.pid", self.id));
-        let _stale = std::fs::remove_file(&pid_file);
-        let streams = Streams {
-            stdin: Some(File::open("/dev/null").map_err(|e| format!("failed to open `/dev/null`: {e}"))?),
-            stdout: Some(File::from(writer)),
-            stderr: Some(stderr),
-        };
-
+        let Ends {
+            reader,
+            streams,
+            complaints,
+            pid_file,
+        } = Ends::of(&self.id)?;
         let before = self.lives.then(resident::processes);
         if let Some(intended) = intended {
             wait::until_instant(intended);
@@ -199,15 +231,10 @@ impl Start {
         accepted(outcome, || {
             format!("{}{}", observe::output::text(&complaints), act::logged(client.log()))
         })?;
-        self.wait_at(Point::Create, began);
+        self.wait_at(Command::Create, began);
         let created = Instant::now();
         taken.at(Point::Created, created);
-        let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
-        let number = text.trim().parse::<i32>().ok().filter(|pid| *pid > 1);
-        let pid = number.and_then(Pid::from_raw);
-        let pid = pid.ok_or_else(|| format!("`create` succeeded but its pid file holds `{text}`"))?;
-        let init = pidfd_open(pid, PidfdFlags::empty())
-            .map_err(|e| format!("the runtime named {text} as the container's process, and there is none: {e}"))?;
+        let (pid, init) = named(&pid_file)?;
         if self.groups.is_none() {
             let groups = groups(pid.as_raw_nonzero().get(), around.cgroups).into_iter();
             // What is no group of its own does not go away with it.
@@ -220,11 +247,15 @@ impl Start {
         let network = has_network
             .then(|| NetnsEnd::of(pid.as_raw_nonzero().get()))
             .transpose()?;
-        taken.busy += created.elapsed();
-        self.wait_at(Point::Start, began);
+        let busy = created.elapsed();
+        taken.sample.busy = Some(busy.as_secs_f64() * 1e3);
+        if self.watched != Watching::All {
+            taken.busy += busy;
+        }
 
         taken.at(Point::Start, Instant::now());
         wait::awake(self.planted.start);
+        self.wait_at(Command::Start, began);
         let mut watched = [reader.as_fd(), init.as_fd()].map(|fd| Watched { fd, readable: None });
         let outcome = client.start_watching(&self.id, &mut watched);
         let said = || observe::output::text(&complaints);
@@ -241,7 +272,8 @@ impl Start {
             self.live(around, &before, taken)?;
         }
         let end = end.or_else(|| readable(&init, deadline));
-        taken.at(Point::Exit, end.ok_or("the container's process does not end")?);
+        let exit = end.ok_or("the container's process does not end")?;
+        taken.at(Point::Exit, exit);
         let code = ended(&init);
         let told = text_of(&reader, deadline);
         self.attest(&told, around, taken)?;
@@ -263,8 +295,49 @@ impl Start {
         if let wait::Waited::TimedOut { last, .. } = wait::until(deadline, EVERY, left) {
             return Err(format!("{last} is still there after `delete`"));
         }
+        self.wait_at(Command::Delete, exit);
         taken.at(Point::Deleted, Instant::now());
         Ok(())
+    }
+
+    /// Starts it by the same two commands, and looks at nothing but when its first byte can be read.
+    fn unwatched(&mut self, around: Around<'_>, taken: &mut Taken) -> Result<(), String> {
+        let Around { client, deadline, .. } = around;
+        let Ends {
+            reader,
+            streams,
+            complaints,
+            pid_file,
+        } = Ends::of(&self.id)?;
+        let said = || observe::output::text(&complaints);
+        let began = Instant::now();
+        taken.began = Some((monotonic(), began));
+        taken.put(Point::Create, 0.0);
+        wait::awake(self.planted.create);
+        accepted(client.create(&self.id, &self.bundle, &pid_file, &[], streams), said)?;
+        taken.at(Point::Start, Instant::now());
+        wait::awake(self.planted.start);
+        let mut watched = [Watched {
+            fd: reader.as_fd(),
+            readable: None,
+        }];
+        accepted(client.start_watching(&self.id, &mut watched), said)?;
+        let [output] = watched.map(|watched| watched.readable);
+        let output = output.or_else(|| readable(&reader, deadline));
+        taken.at(Point::FirstByte, output.ok_or("the container wrote nothing")?);
+
+        let (_, init) = named(&pid_file)?;
+        readable(&init, deadline).ok_or("the container's process does not end")?;
+        let code = ended(&init);
+        accepted(client.delete(&self.id, false), String::new)?;
+        wait::until_instant(Instant::now() + SETTLE);
+        match code {
+            Some(0) => Ok(()),
+            _ => Err(format!(
+                "the container's process ended with {code:?}: {}",
+                said().trim()
+            )),
+        }
     }
 
     /// Does with the running container what it runs for, and kills it.
@@ -274,7 +347,8 @@ impl Start {
         let resident = resident::since(before);
         taken.sample.sizes.insert(Occupied::Resident.name().into(), resident);
         taken.busy += busy.elapsed();
-        taken.at(Point::Exec, Instant::now());
+        let called = Instant::now();
+        taken.at(Point::Exec, called);
         wait::awake(self.planted.exec);
         let exec = Exec {
             // Some runtimes give a process of `exec` the container's environment, some what is told and no more.
@@ -286,7 +360,9 @@ impl Start {
             ..Exec::default()
         };
         let outcome = client.exec(&self.id, &exec);
-        taken.at(Point::Execed, Instant::now());
+        self.wait_at(Command::Exec, called);
+        let ended = Instant::now();
+        taken.at(Point::Execed, ended);
         let told = outcome
             .as_ref()
             .map(|outcome| outcome.stdout.clone())
@@ -298,17 +374,19 @@ impl Start {
                 told.trim()
             ));
         }
-        accepted(client.kill(&self.id, "KILL", false), String::new)
+        accepted(client.kill(&self.id, "KILL", false), String::new)?;
+        self.wait_at(Command::Kill, ended);
+        Ok(())
     }
 
-    /// Makes the subject slower, if that is what this case is for.
-    fn wait_at(&self, point: Point, began: Instant) {
-        let Some(delay) = self.delay.as_ref().filter(|delay| delay.at.value == point) else {
+    /// Makes the subject slower, if that is what this case is for. A share is one of the time since `since`.
+    fn wait_at(&self, command: Command, since: Instant) {
+        let Some(delay) = self.delay.filter(|delay| delay.at == command) else {
             return;
         };
-        let time = match delay.delay {
+        let time = match delay.time {
             Bound::Time(time) => time.0,
-            Bound::Percent(share) => began.elapsed().mul_f64(share.share()),
+            Bound::Percent(share) => since.elapsed().mul_f64(share.share()),
             Bound::Number(_) => Duration::ZERO,
         };
         wait::until_instant(Instant::now() + time);
@@ -346,6 +424,49 @@ impl Start {
             other => Err(format!("the probe's clock does not fit the harness': {other:?}")),
         }
     }
+}
+
+/// What a container writes to, and where the runtime writes about it.
+struct Ends {
+    /// The other end of its standard output.
+    reader: OwnedFd,
+    streams: Streams,
+    complaints: PathBuf,
+    pid_file: PathBuf,
+}
+
+impl Ends {
+    fn of(id: &str) -> Result<Self, String> {
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|e| format!("failed to make a pipe: {e}"))?;
+        let complaints = PathBuf::from(format!("{HOME}/tmp/{id}.stderr"));
+        let stderr =
+            File::create(&complaints).map_err(|e| format!("failed to make `{}`: {e}", complaints.display()))?;
+        let pid_file = PathBuf::from(format!("{HOME}/tmp/{id}.pid"));
+        let _stale = std::fs::remove_file(&pid_file);
+        let streams = Streams {
+            stdin: Some(File::open("/dev/null").map_err(|e| format!("failed to open `/dev/null`: {e}"))?),
+            stdout: Some(File::from(writer)),
+            stderr: Some(stderr),
+        };
+        Ok(Self {
+            reader,
+            streams,
+            complaints,
+            pid_file,
+        })
+    }
+}
+
+/// The container's process, as the runtime named it.
+fn named(pid_file: &Path) -> Result<(Pid, OwnedFd), String> {
+    let text = std::fs::read_to_string(pid_file).unwrap_or_default();
+    let number = text.trim().parse::<i32>().ok().filter(|pid| *pid > 1);
+    let pid = number.and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| format!("`create` succeeded but its pid file holds `{text}`"))?;
+    let init = pidfd_open(pid, PidfdFlags::empty())
+        .map_err(|e| format!("the runtime named {text} as the container's process, and there is none: {e}"))?;
+    Ok((pid, init))
 }
 
 /// A command that was run and succeeded; `said` is what else was complained.

@@ -148,6 +148,41 @@ fn a_bound_is_kept_missed_or_within_the_interval() {
 }
 
 #[test]
+fn a_bound_from_below_is_kept_or_missed() {
+    let least = "  - {id: slower, metric: total.p50, min: 20ms}";
+    let case = &cases(least, Sabotaging::None)[0];
+    assert_eq!(word(case, &samples(ID, &around(30.0))), "pass");
+    assert_eq!(word(case, &samples(ID, &around(10.0))), "fail");
+}
+
+#[test]
+fn where_every_sample_failed_only_their_number_was_looked_at() {
+    let both = format!("{ABSOLUTE}\n  - {{id: none-fails, metric: failures, max: 0%}}");
+    let case = &cases(&both, Sabotaging::None)[0];
+    let failed = Sample {
+        failure: Some("hung".into()),
+        ..sample(ID, 1.0)
+    };
+    let mut events: Vec<Event> = (0..50).map(|_| event(failed.clone())).collect();
+    let said = |events: &[Event]| -> Vec<(String, &'static str, bool)> {
+        let judged = crate::judge::case(case, events);
+        judged
+            .into_iter()
+            .map(|judged| (judged.check, judged.verdict.word(), judged.absent))
+            .collect()
+    };
+    let of = |slower| {
+        [
+            ("slower".to_owned(), "fail", slower),
+            ("none-fails".to_owned(), "fail", false),
+        ]
+    };
+    assert_eq!(said(&events), of(true));
+    events.extend(samples(ID, &[30.0]));
+    assert_eq!(said(&events), of(false));
+}
+
+#[test]
 fn what_fails_is_the_slowest_of_all() {
     let case = &cases(ABSOLUTE, Sabotaging::None)[0];
     let with = |failed: usize, spoil: &dyn Fn(&mut Sample)| {
@@ -292,6 +327,7 @@ fn gated(rounds: u64, times: impl Fn(f64) -> [f64; 4], spoil: impl Fn(u64, &mut 
     let against = Against {
         tolerated: 0.02,
         budget: Budget::Rounds(40),
+        bare: false,
     };
     let both = format!("{ABSOLUTE}\n  - {{id: open, metric: total.p50, regression: {{rel: 5%}}}}");
     let cases = planned(&both, Sabotaging::None, Some(against));
@@ -303,6 +339,7 @@ fn gated(rounds: u64, times: impl Fn(f64) -> [f64; 4], spoil: impl Fn(u64, &mut 
                 tolerated: 0.02,
                 error: 0.01,
                 block: 2,
+                bare: false,
             }),
             ..Setting::default()
         }))

@@ -35,6 +35,9 @@ pub struct Against {
     pub tolerated: f64,
     /// After how much it ends undecided.
     pub budget: Budget,
+    /// The reference is the subject itself when nobody watches it, so that what measuring adds is what it is slower by.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
 }
 
 /// How long one benchmark may sample for a gate.
@@ -127,8 +130,27 @@ pub fn can_be_slowed(measure: &Measure) -> bool {
         .any(|(before, after)| from.value <= *before && *after <= to.value)
 }
 
-/// Makes a gate of a benchmark: the reference stands in the place of a baseline.
-pub(super) fn without_baseline(benchmark: &mut Benchmark) {
+/// Points that are noted of a start that nobody watches.
+const UNWATCHED: [Point; 3] = [Point::Create, Point::Start, Point::FirstByte];
+
+/// Makes a gate of a benchmark: the reference stands in the place of a baseline. What cannot be compared with a reference that
+/// nobody watches is left out.
+pub(super) fn prepare(benchmark: &mut Benchmark, against: Against) {
+    if against.bare {
+        let is_seen = |point: &Option<spec::Spanned<Point>>| {
+            let point = point.as_ref();
+            point.is_some_and(|point| UNWATCHED.contains(&point.value))
+        };
+        if benchmark.lives() {
+            benchmark.measure.clear();
+        }
+        benchmark
+            .measure
+            .retain(|_, measure| is_seen(&measure.from) && is_seen(&measure.to));
+        // What is accepted of a start is not asked of the cost of looking at it.
+        benchmark.thresholds.clear();
+        benchmark.sampling.background = 0;
+    }
     benchmark.baseline = None;
     // A pair is one sample of each, and how long a round is must not depend on anything else.
     benchmark.sampling.arrival = spec::benchmark::Arrival::default();
