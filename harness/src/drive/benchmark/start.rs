@@ -19,7 +19,7 @@ use spec::quantity::Bound;
 use spec::requirement::NamespaceKind;
 
 use super::plant::Delays;
-use super::{monotonic, resident};
+use super::{nanoseconds, resident};
 use crate::drive::container::groups;
 use crate::drive::{Stuck, World, act, step_deadline};
 use crate::guard::HOME;
@@ -223,8 +223,7 @@ impl Start {
             wait::until_instant(intended);
         }
         let began = intended.unwrap_or_else(Instant::now);
-        let late = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        taken.began = Some((monotonic().saturating_sub(late), began));
+        taken.began = Some((nanoseconds(began), began));
         taken.put(Point::Create, 0.0);
         wait::awake(self.planted.create);
         let outcome = client.create(&self.id, &self.bundle, &pid_file, &[], streams);
@@ -311,7 +310,7 @@ impl Start {
         } = Ends::of(&self.id)?;
         let said = || observe::output::text(&complaints);
         let began = Instant::now();
-        taken.began = Some((monotonic(), began));
+        taken.began = Some((nanoseconds(began), began));
         taken.put(Point::Create, 0.0);
         wait::awake(self.planted.create);
         accepted(client.create(&self.id, &self.bundle, &pid_file, &[], streams), said)?;
