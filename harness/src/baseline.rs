@@ -228,7 +228,10 @@ pub fn of_run(cases: &[Case], events: &[Event]) -> BaselineFile {
     };
     for case in cases.iter().flat_map(Case::all) {
         let samples = judge::samples_of(case, events);
-        let is_healthy = case.measured.as_ref().is_some_and(|measured| measured.healthy.is_none());
+        let is_healthy = case
+            .measured
+            .as_ref()
+            .is_some_and(|measured| measured.healthy.is_none());
         if !is_healthy || samples.values().all(Vec::is_empty) {
             continue;
         }

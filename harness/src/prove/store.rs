@@ -160,7 +160,10 @@ impl Store {
         let known = serde_json::to_string(&case.known).unwrap_or_default();
         let measured = serde_json::to_string(&case.measured).unwrap_or_default();
         let fault = case.header.fault.as_deref().unwrap_or_default();
-        of_text(&format!("{base}\n{}\n{fault}\n{known}\n{spec}\n{measured}", case.header.id))
+        of_text(&format!(
+            "{base}\n{}\n{fault}\n{known}\n{spec}\n{measured}",
+            case.header.id
+        ))
     }
 }
 
