@@ -61,8 +61,7 @@ fn measure(
     rounds: usize,
 ) -> Result<(), Box<dyn Error>> {
     let scratch = std::env::temp_dir();
-    // Both take about as long.
-    let bytes = ends.throughput(SENDING)?.bytes;
+    let bytes = iperf3::LONGER * ends.throughput(SENDING)?.bytes;
     let (mut own, mut others) = (Vec::new(), Vec::new());
     let (mut requests, mut connections) = (Vec::new(), Vec::new());
     for round in 0..rounds {

@@ -59,7 +59,7 @@ impl Network {
         ends.reached(PATIENCE).map_err(lost)?;
         let other = match program {
             None => None,
-            Some(program) => Some((program, ends.throughput(SENDING).map_err(lost)?.bytes)),
+            Some(program) => Some((program, iperf3::LONGER * ends.throughput(SENDING).map_err(lost)?.bytes)),
         };
         let measures = benchmark.measure.values();
         let rates: Vec<Counted> = measures
