@@ -145,6 +145,7 @@ mod tests {
         tolerated: 0.02,
         error: 0.01,
         screening: 0.05,
+        suspicion: 0.5,
         block: 5,
         resamples: 60,
     };

@@ -16,7 +16,7 @@
 use crate::chance::Chance;
 use crate::decision::{Decision, Open, slowdown};
 use crate::effect::Effect;
-use crate::spending::Clock;
+use crate::spending::{Clock, Spending};
 use crate::wilcoxon::signed_rank;
 
 /// Blocks from which on a look is worth having.
@@ -29,9 +29,11 @@ pub struct Rules {
     pub tolerated: f64,
     /// How often a run may call any row regressed if none is slower than tolerated.
     pub error: f64,
-    /// How often a row that is slower than tolerated may pass, and how often the screening may ask for a fresh batch
-    /// without need. The latter costs time only.
+    /// How often a row that is slower than tolerated may pass.
     pub screening: f64,
+    /// How often the screening may ask for a fresh batch without need, which costs time only; one that is asked for late has
+    /// little time left.
+    pub suspicion: f64,
     /// Neighbouring pairs that are drawn together by the bootstrap.
     pub block: usize,
     /// Resamples of a bootstrap.
@@ -44,6 +46,7 @@ impl Default for Rules {
             tolerated: 0.02,
             error: 0.01,
             screening: 0.05,
+            suspicion: 0.5,
             block: 10,
             resamples: 200,
         }
@@ -71,11 +74,11 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(began: f64) -> Self {
+    fn new(began: f64, spending: Spending) -> Self {
         Self {
             log_ratios: Vec::new(),
             began,
-            clock: Clock::default(),
+            clock: Clock::new(spending),
             worse: 1.0,
             better: 1.0,
         }
@@ -95,7 +98,7 @@ impl Batch {
         let ranks = signed_rank(&self.log_ratios, rules.bound());
         let (mut worse, mut better) = (ranks.greater / part, ranks.less / part);
         // The bootstrap takes time, and can only make these greater: it is asked where they are small.
-        if worse.min(better) <= rules.error.max(rules.screening)
+        if worse.min(better) <= rules.error.max(rules.screening).max(rules.suspicion)
             && let Some(effect) = self.effect(rules, chance)
         {
             worse = worse.max(effect.above(rules.bound()) / part);
@@ -144,7 +147,7 @@ impl Sampler {
             alone: rules.error / rows.max(1) as f64,
             chance,
             stage: Stage::Screening,
-            screening: Batch::new(0.0),
+            screening: Batch::new(0.0, Spending::Evenly),
             fresh: None,
         }
     }
@@ -168,9 +171,9 @@ impl Sampler {
             *stage = Stage::Passed;
         } else if *stage == Stage::Confirming && batch.worse <= self.alone {
             *stage = Stage::Regressed;
-        } else if *stage == Stage::Screening && batch.worse <= rules.screening {
+        } else if *stage == Stage::Screening && batch.worse <= rules.suspicion {
             *stage = Stage::Confirming;
-            self.fresh = Some(Batch::new(share));
+            self.fresh = Some(Batch::new(share, Spending::Late));
         }
         self.stage
     }
@@ -248,6 +251,7 @@ mod tests {
         tolerated: 0.02,
         error: 0.01,
         screening: 0.05,
+        suspicion: 0.5,
         block: 5,
         resamples: 60,
     };
@@ -316,8 +320,8 @@ mod tests {
             asked += u64::from(row.fresh.is_some());
         }
         assert!(cried <= trials / 100, "{cried} of {trials}");
-        // Each of the promises of 5 % is kept, too, and the screening does ask now and then.
-        assert!(asked > 0 && asked <= trials / 20, "{asked} of {trials}");
+        // So are the promise of 5 %, and how often the screening asks at most.
+        assert!(asked > 0 && asked as f64 <= trials as f64 * RULES.suspicion, "{asked} of {trials}");
         assert!(passed <= trials / 20, "{passed} of {trials}");
     }
 

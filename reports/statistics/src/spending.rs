@@ -44,12 +44,31 @@ pub fn looks(count: u64, most: u64, error: f64) -> Vec<Look> {
     }
 }
 
+/// How a budget of time is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spending {
+    /// As [`spent_by`] says: what is clear is decided soon.
+    Evenly,
+    /// By the power family of Kim and DeMets (1987), `t³`: what is hard to see has most of the error left at the end.
+    Late,
+}
+
+impl Spending {
+    fn by(self, share: f64) -> f64 {
+        match self {
+            Spending::Evenly => spent_by(share),
+            Spending::Late => share.clamp(0.0, 1.0).powi(3),
+        }
+    }
+}
+
 /// Looks at shares of a budget of time: when they are due, and what share of the allowed error each may use.
 ///
 /// The time of a look may not be chosen by what was seen. A share of a budget of time is not: were the programs the same, it
 /// would be the same whichever of a pair bears which name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {
+    spending: Spending,
     due: f64,
     spent: f64,
 }
@@ -60,13 +79,17 @@ const FIRST: f64 = 0.04;
 /// How much later the next one is due.
 const LATER: f64 = 1.35;
 
-impl Default for Clock {
-    fn default() -> Self {
-        Self { due: FIRST, spent: 0.0 }
-    }
-}
-
 impl Clock {
+    /// At the beginning of a budget.
+    #[must_use]
+    pub fn new(spending: Spending) -> Self {
+        Self {
+            spending,
+            due: FIRST,
+            spent: 0.0,
+        }
+    }
+
     /// Whether a look is due when this share of the budget is spent.
     #[must_use]
     pub fn is_due(&self, share: f64) -> bool {
@@ -78,7 +101,7 @@ impl Clock {
         while self.due <= share && self.due < 1.0 {
             self.due = (self.due * LATER).min(1.0);
         }
-        let until = spent_by(share);
+        let until = self.spending.by(share);
         let part = until - self.spent;
         self.spent = until;
         part
@@ -115,8 +138,12 @@ mod tests {
 
     #[test]
     fn a_clock_spends_all_by_the_end_whenever_it_is_asked() {
-        for step in [0.001, 0.013, 0.3, 1.0] {
-            let mut clock = Clock::default();
+        let all = [Spending::Evenly, Spending::Late];
+        for (step, spending) in [0.001, 0.013, 0.3, 1.0]
+            .into_iter()
+            .flat_map(|step| all.map(|how| (step, how)))
+        {
+            let mut clock = Clock::new(spending);
             let (mut parts, mut share) = (Vec::new(), 0.0);
             while share < 1.0 {
                 share = f64::min(share + step, 1.0);
@@ -124,10 +151,13 @@ mod tests {
                     parts.push(clock.look(share));
                 }
             }
-            assert!((parts.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{step}: {parts:?}");
+            assert!(
+                (parts.iter().sum::<f64>() - 1.0).abs() < 1e-9,
+                "{step} {spending:?}: {parts:?}"
+            );
             assert!(
                 parts.len() <= 13 && parts.iter().all(|part| *part > 0.0),
-                "{step}: {parts:?}"
+                "{step} {spending:?}: {parts:?}"
             );
             assert!(!clock.is_due(1.0), "{step}");
         }
