@@ -4,40 +4,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use benches::generated::generated;
 use criterion::Criterion;
 
 const SPECS: usize = 10_000;
 const AIM: Duration = Duration::from_secs(2);
-
-fn generated(number: usize) -> String {
-    format!(
-        "apiVersion: plimsoll.dev/v1
-kind: Test
-metadata:
-  name: generated-{number}
-  labels: {{area: isolation, number: \"{number}\"}}
-spec:
-  description: Container number {number} has namespaces of its own.
-  targets: [runtime]
-  requires:
-  - namespaces: [mount]
-  - root: true
-  workloads:
-    app:
-      container:
-        image: plimsoll/probe
-        args: [sleep, \"{}\"]
-  setup:
-  - start: [app]
-  steps:
-  - exec: {{on: app, args: [/bin/cat, /proc/1/cgroup]}}
-    expect:
-    - {{id: private, on: app, namespace: {{pid: {{differsFrom: host}}, net: {{differsFrom: host}}}}}}
-    - {{id: told, output: {{stdout: {{contains: /}}}}}}
-",
-        number % 300 + 1
-    )
-}
 
 fn main() {
     let asked = |name: &str| std::env::args().any(|argument| argument == name);

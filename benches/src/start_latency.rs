@@ -6,7 +6,7 @@
 //! of memory, CPU and pids, and a seccomp profile. Before it is timed, a subject shows from inside that it isolates.
 
 pub mod arms;
-mod bundle;
+pub(crate) mod bundle;
 mod floor;
 mod guard;
 mod inside;
@@ -18,7 +18,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use guard::measure;
+pub(crate) use guard::{hierarchies, listen};
 pub use inside::inside;
+pub(crate) use inside::{HOME, KINDS, chance, installed, prepare};
+pub(crate) use table::TARGETS;
 pub use table::{Weather, table};
 
 /// The first argument of this executable when it is called again in the guard.
@@ -31,6 +34,8 @@ pub enum Subject {
     Spawn,
     /// Floor L5: L1 with all namespaces, an overlay, `/proc`, `pivot_root`, membership in all control groups and seccomp.
     Floor,
+    /// The bundled runtime's `run` as a call of a function, without the program around it.
+    Library,
     /// `plimsoll oci run`.
     Bundled,
     /// `crun run`.
@@ -41,9 +46,10 @@ pub enum Subject {
 
 impl Subject {
     /// All, the cheapest first.
-    pub const ALL: [Subject; 5] = [
+    pub const ALL: [Subject; 6] = [
         Subject::Spawn,
         Subject::Floor,
+        Subject::Library,
         Subject::Bundled,
         Subject::Crun,
         Subject::Runc,
@@ -55,6 +61,7 @@ impl Subject {
         match self {
             Subject::Spawn => "L1",
             Subject::Floor => "L5",
+            Subject::Library => "library",
             Subject::Bundled => "bundled",
             Subject::Crun => "crun",
             Subject::Runc => "runc",
@@ -164,16 +171,24 @@ pub enum Error {
     },
 }
 
-fn act(act: impl fmt::Display) -> impl FnOnce(io::Error) -> Error {
+pub(crate) fn act(act: impl fmt::Display) -> impl FnOnce(io::Error) -> Error {
     let act = act.to_string();
     move |source| Error::Act { act, source }
 }
 
-fn refused(what: impl fmt::Display) -> impl FnOnce(rustix::io::Errno) -> Error {
+pub(crate) fn refused(what: impl fmt::Display) -> impl FnOnce(rustix::io::Errno) -> Error {
     let act = what.to_string();
     move |errno| Error::Act {
         act,
         source: errno.into(),
+    }
+}
+
+/// A command that ended badly, with what it said on standard error.
+pub(crate) fn failed(subject: &'static str, status: std::process::ExitStatus, said: &[u8]) -> Error {
+    Error::Start {
+        subject,
+        complaint: format!("{status}: {}", String::from_utf8_lossy(said).trim()),
     }
 }
 

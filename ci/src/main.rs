@@ -43,6 +43,9 @@ enum Stage {
     FalseAlarms(evaluate::Options),
     /// How often the regression gate calls identical code slower, and catches what was planted; needs root, and hours.
     GateEval(evaluate::Options),
+    /// What containers cost with the bundled runtime, other runtimes and engines, and whether our own figures are as they
+    /// are to be; needs root, and time.
+    Comparison(evaluate::Options),
     /// All specs again and again on healthy runtimes, with every false alarm counted; needs root, and time.
     Soak(soak::Options),
     /// All specs in a virtual machine whose kernel has cgroup v2 only; needs QEMU, not root.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Stage::Oracle(options) => oracle::stage(workspace, &options).map_err(Into::into),
         Stage::FalseAlarms(options) => evaluate::stage(workspace, "false-alarms", &options).map_err(Into::into),
         Stage::GateEval(options) => evaluate::stage(workspace, "gate-eval", &options).map_err(Into::into),
+        Stage::Comparison(options) => evaluate::stage(workspace, "comparison", &options).map_err(Into::into),
         Stage::Soak(options) => soak::stage(workspace, &options).map_err(Into::into),
         Stage::Vm(options) => vm::stage(workspace, &options).map_err(Into::into),
     };

@@ -7,11 +7,12 @@ pub mod file;
 pub(crate) mod load;
 pub mod mounts;
 pub mod namespace;
-pub(crate) mod netns_end;
+pub mod netns_end;
 pub mod network;
 pub mod output;
 pub mod process;
 pub mod report;
+pub mod resident;
 pub mod state;
 
 use record::Seen;

@@ -68,7 +68,7 @@ pub fn inside(plimsoll: &Path, words: &str, group: &str, output: &mut impl Write
     };
     let time = Duration::try_from_secs_f64(*time).unwrap_or_default();
     let subject = Subject::Bundled;
-    let mut starter = Starter::new(&[(subject, Ok(plimsoll.to_owned()))], group)?;
+    let mut starter = Starter::new([(subject.name(), plimsoll)].into_iter(), group)?;
     starter.attest(subject)?;
     let mut remembered = VecDeque::new();
     for _ in 0..WARM {

@@ -72,10 +72,10 @@ pub(super) fn filter() -> Result<runtime::seccomp::Program, Error> {
     Ok(runtime::seccomp::compile(&profile)?)
 }
 
-/// Writes `config.json` for `verb` of the probe into the directory `at`.
-pub(super) fn write(at: &Path, rootfs: &Path, cgroup: &str, verb: &str) -> Result<(), Error> {
+/// Writes `config.json` for a process of the probe into the directory `at`.
+pub(crate) fn write(at: &Path, rootfs: &Path, cgroup: &str, arguments: &[&str]) -> Result<(), Error> {
     let mut config = image::config();
-    config["process"]["args"] = json!([format!("/bin/{verb}")]);
+    config["process"]["args"] = json!(arguments);
     config["root"]["path"] = json!(rootfs);
     config["linux"]["cgroupsPath"] = json!(cgroup);
     config["linux"]["seccomp"] = seccomp();

@@ -25,7 +25,7 @@ pub fn measure(plimsoll: &Path, rounds: usize) -> Result<Measured, Error> {
 
 /// Calls this executable again in a guard, with `mode`, the runtime, `words` and a name for control groups; gives `hear` each
 /// line that it says until it ends, or until `hear` has enough. A line that is not understood is handed back.
-pub(super) fn listen(
+pub(crate) fn listen(
     mode: &str,
     plimsoll: &Path,
     words: &[String],
@@ -108,7 +108,7 @@ fn hear(line: String, measured: &mut Measured) -> Result<(), String> {
 }
 
 /// Where hierarchies of control groups are mounted.
-pub(super) fn hierarchies() -> Vec<PathBuf> {
+pub(crate) fn hierarchies() -> Vec<PathBuf> {
     let entries = fs_err::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))

@@ -11,13 +11,14 @@ use serde_json::Value;
 use statistics::chance::Chance;
 
 use super::floor::Floor;
-use super::{Error, Regime, Subject, act, bundle, pass, refused};
+use super::{Error, Regime, Subject, act, bundle, failed, pass, refused};
 
-const HOME: &str = "/run/plimsoll-bench";
+/// Where everything lies in the guard.
+pub(crate) const HOME: &str = "/run/plimsoll-bench";
 const SPACING: Duration = Duration::from_millis(20);
 
 /// The kinds of namespaces that each container has of its own, as the probe calls them.
-const KINDS: [&str; 6] = ["pid", "net", "mnt", "uts", "ipc", "cgroup"];
+pub(crate) const KINDS: [&str; 6] = ["pid", "net", "mnt", "uts", "ipc", "cgroup"];
 
 /// What starts containers, in the guard.
 pub(super) struct Starter {
@@ -38,10 +39,12 @@ pub(super) struct Starter {
 pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Write) -> Result<(), Error> {
     let runtimes = [
         (Subject::Bundled, Ok(plimsoll.to_owned())),
-        (Subject::Crun, installed("crun")),
-        (Subject::Runc, installed("runc")),
+        (Subject::Crun, installed("crun").ok_or("`crun` is not installed")),
+        (Subject::Runc, installed("runc").ok_or("`runc` is not installed")),
     ];
-    let mut starter = Starter::new(&runtimes, group)?;
+    let there = runtimes.iter();
+    let there = there.filter_map(|(subject, path)| Some((subject.name(), path.as_deref().ok()?)));
+    let mut starter = Starter::new(there, group)?;
     let mut say = |line: String| writeln!(output, "{line}").map_err(act("tell a sample"));
     let mut subjects = Vec::new();
     for subject in Subject::ALL {
@@ -83,7 +86,7 @@ pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Wri
 }
 
 /// Another chance each time.
-pub(super) fn chance() -> Chance {
+pub(crate) fn chance() -> Chance {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Chance::new(seed.as_nanos() as u64)
 }
@@ -97,24 +100,21 @@ fn pass_until(deadline: Instant) {
     }
 }
 
-fn installed(name: &str) -> Result<PathBuf, String> {
+/// Where a program is installed.
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
-        .ok_or_else(|| format!("`{name}` is not installed"))
 }
 
 /// A tmpfs with copies of the runtimes, where their protection of themselves is their own work; the root read-only; and
 /// no hierarchy of version 2 beside those of version 1, which crun cannot bear.
-fn prepare(runtimes: &[(Subject, Result<PathBuf, String>)]) -> Result<(), Error> {
+pub(crate) fn prepare<'a>(runtimes: impl Iterator<Item = (&'a str, &'a Path)>) -> Result<(), Error> {
     mount("tmpfs", "/run", "tmpfs", MountFlags::empty(), None).map_err(refused("mount a tmpfs at `/run`"))?;
-    for (subject, path) in runtimes {
-        if let Ok(path) = path {
-            let copy = Path::new(HOME).join(subject.name());
-            fs_err::create_dir_all(HOME).map_err(act("make a directory"))?;
-            fs_err::copy(path, copy).map_err(act("copy a runtime"))?;
-        }
+    for (name, path) in runtimes {
+        fs_err::create_dir_all(HOME).map_err(act("make a directory"))?;
+        fs_err::copy(path, Path::new(HOME).join(name)).map_err(act("copy a runtime"))?;
     }
     let unified = "/sys/fs/cgroup/unified";
     if Path::new(unified).join("cgroup.procs").exists() {
@@ -126,7 +126,7 @@ fn prepare(runtimes: &[(Subject, Result<PathBuf, String>)]) -> Result<(), Error>
 
 impl Starter {
     /// Prepares the guard for runtimes whose control groups are below `group`.
-    pub(super) fn new(runtimes: &[(Subject, Result<PathBuf, String>)], group: &str) -> Result<Self, Error> {
+    pub(super) fn new<'a>(runtimes: impl Iterator<Item = (&'a str, &'a Path)>, group: &str) -> Result<Self, Error> {
         prepare(runtimes)?;
         let home = PathBuf::from(HOME);
         let rootfs = home.join("rootfs");
@@ -148,6 +148,9 @@ impl Starter {
             return self.floor.time(subject, verb, output.map(Into::into));
         }
         self.started += 1;
+        if subject == Subject::Library {
+            return self.call(verb, output);
+        }
         let mut command = self.command(subject, verb)?;
         command.stdout(output.map_or_else(Stdio::null, Stdio::from));
         let log = self.home.join("stderr");
@@ -158,10 +161,32 @@ impl Starter {
         if status.success() {
             return Ok(took);
         }
-        let said = fs_err::read_to_string(log).unwrap_or_default();
+        Err(failed(subject.name(), status, &fs_err::read(log).unwrap_or_default()))
+    }
+
+    /// The bundled runtime's `run` in this process. The container has this process' standard output, so that is moved
+    /// away for the time.
+    fn call(&self, verb: &str, output: Option<File>) -> Result<Duration, Error> {
+        let command = self.command(Subject::Library, verb)?;
+        let words: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        let own = rustix::io::dup(rustix::stdio::stdout()).map_err(refused("keep the standard output"))?;
+        let output = match output {
+            Some(output) => output,
+            None => File::create("/dev/null").map_err(act("open `/dev/null`"))?,
+        };
+        rustix::stdio::dup2_stdout(&output).map_err(refused("move the standard output"))?;
+        // The reader of a pipe waits for the last who can write.
+        drop(output);
+        let began = Instant::now();
+        let code = runtime::main(words.into_iter());
+        let took = began.elapsed();
+        rustix::stdio::dup2_stdout(&own).map_err(refused("move the standard output back"))?;
+        if code == 0 {
+            return Ok(took);
+        }
         Err(Error::Start {
-            subject: subject.name(),
-            complaint: format!("{status}: {}", said.trim()),
+            subject: Subject::Library.name(),
+            complaint: format!("it returned {code}"),
         })
     }
 
@@ -170,7 +195,7 @@ impl Starter {
         let bundle = self.home.join(format!("bundle-{name}-{verb}"));
         if !bundle.exists() {
             let group = format!("/{}/{name}", self.group);
-            bundle::write(&bundle, &self.home.join("rootfs"), &group, verb)?;
+            bundle::write(&bundle, &self.home.join("rootfs"), &group, &[&format!("/bin/{verb}")])?;
         }
         let mut command = Command::new(self.home.join(name));
         if subject == Subject::Bundled {

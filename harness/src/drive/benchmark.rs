@@ -12,7 +12,6 @@ mod floors;
 mod network;
 mod plant;
 mod pods;
-mod resident;
 mod scheduling;
 mod service;
 mod site;

@@ -15,7 +15,7 @@ use rustix::thread::UnshareFlags;
 
 /// A network namespace whose end is watched. It is not kept alive.
 #[derive(Debug)]
-pub(crate) struct NetnsEnd {
+pub struct NetnsEnd {
     /// The loopback interface's `ifindex`.
     attribute: OwnedFd,
 }
@@ -25,7 +25,7 @@ impl NetnsEnd {
     ///
     /// # Errors
     /// A sentence that says what cannot be done.
-    pub(crate) fn of(pid: i32) -> Result<Self, String> {
+    pub fn of(pid: i32) -> Result<Self, String> {
         let path = format!("/proc/{pid}/ns/net");
         let namespace = File::open(&path).map_err(|error| format!("failed to open `{path}`: {error}"))?;
         // A thread of its own, because it does not come back from there.
@@ -37,7 +37,7 @@ impl NetnsEnd {
     }
 
     /// Whether it is gone.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub fn is_gone(&self) -> bool {
         let mut number = [0; 16];
         pread(&self.attribute, &mut number, 0) == Err(Errno::NODEV)
     }

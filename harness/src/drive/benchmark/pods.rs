@@ -6,8 +6,9 @@ use record::bench::Sample;
 use serde_json::{Value, json};
 use spec::benchmark::{Benchmark, Occupied, Pods as Load, Point};
 
+use super::Sampler;
 use super::site::{EVERY, PATIENCE, Shared, is, manifest};
-use super::{Sampler, resident};
+use crate::observe::resident;
 use crate::wait::{self, Waited};
 
 /// Pods that are made again and again.

@@ -19,12 +19,13 @@ use spec::quantity::Bound;
 use spec::requirement::NamespaceKind;
 
 use super::plant::Delays;
-use super::{nanoseconds, resident};
+use super::nanoseconds;
 use crate::drive::container::groups;
 use crate::drive::{Stuck, World, act, step_deadline};
 use crate::guard::HOME;
 use crate::guard::cgroup::Mounted;
 use crate::observe::netns_end::NetnsEnd;
+use crate::observe::resident;
 use crate::plan::benchmark::gate::Gate;
 use crate::{observe, wait};
 

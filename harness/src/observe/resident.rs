@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// All processes of the guard.
-pub(super) fn processes() -> BTreeSet<i32> {
+pub fn processes() -> BTreeSet<i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -11,7 +11,7 @@ pub(super) fn processes() -> BTreeSet<i32> {
 }
 
 /// The memory of all processes that were not there before, KiB: the sum of their proportional set sizes.
-pub(super) fn since(before: &BTreeSet<i32>) -> f64 {
+pub fn since(before: &BTreeSet<i32>) -> f64 {
     processes().difference(before).filter_map(size).sum()
 }
 
