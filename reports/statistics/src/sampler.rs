@@ -321,7 +321,10 @@ mod tests {
         }
         assert!(cried <= trials / 100, "{cried} of {trials}");
         // So are the promise of 5 %, and how often the screening asks at most.
-        assert!(asked > 0 && asked as f64 <= trials as f64 * RULES.suspicion, "{asked} of {trials}");
+        assert!(
+            asked > 0 && asked as f64 <= trials as f64 * RULES.suspicion,
+            "{asked} of {trials}"
+        );
         assert!(passed <= trials / 20, "{passed} of {trials}");
     }
 

@@ -18,8 +18,8 @@ use spec::benchmark::{Command, Delay, Occupied, Point};
 use spec::quantity::Bound;
 use spec::requirement::NamespaceKind;
 
-use super::plant::Delays;
 use super::nanoseconds;
+use super::plant::Delays;
 use crate::drive::container::groups;
 use crate::drive::{Stuck, World, act, step_deadline};
 use crate::guard::HOME;
