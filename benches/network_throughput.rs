@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
 use harness::traffic::{Carried, Ends, SENDING, iperf3, wire};
+use statistics::quantile::quantile;
 
 /// How far the rate may be from that of iperf3.
 const AIM: f64 = 0.05;
@@ -103,6 +104,7 @@ fn measure(
 
 /// Both rates, and how far apart they are: the median of the ratios of all rounds.
 fn tell(way: &str, own: &[Carried], others: &[Carried]) {
+    let median = |values: Vec<f64>| quantile(&values, 0.5);
     let rates = |all: &[Carried]| median(all.iter().map(|carried| carried.rate).collect());
     let Some(rate) = rates(own) else { return };
     let beside = own.iter().zip(others).map(|(own, other)| own.rate / other.rate);
@@ -113,11 +115,6 @@ fn tell(way: &str, own: &[Carried], others: &[Carried]) {
             println!("{way}: {rate:.1} Gbit/s, iperf3 {other:.1} Gbit/s, ratio {ratio:.3}, to be 1 ± {AIM}{mark}");
         }
     }
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 /// Gives criterion samples, in seconds, as if it had measured them now.

@@ -78,7 +78,7 @@ const TOLD: &[Told] = &[
         NETWORK,
         "network[path=clusterIP]",
         "request",
-        "request and response by a ClusterIP / bare veth pair (L11)",
+        "request and response by a ClusterIP / bare veth pair (L12)",
         Aim::AtMost(1.3),
     ),
     Told {
@@ -210,7 +210,7 @@ pub fn commands(plimsoll: &Path, scratch: &Path) -> Vec<Target> {
         what: "throughput by the harness' own traffic / by iperf3, bare veth pair".into(),
         seen: benchmark(plimsoll, scratch, "specs/bench/generators.yaml", "*").and_then(|report| generators(&report)),
         unit: "",
-        aim: Aim::AtLeast(0.95),
+        aim: Aim::Within(0.95, 1.05),
     });
     targets
 }

@@ -24,22 +24,9 @@ impl Daemon {
         let said = home("dockerd.log");
         let log = File::create(&said).map_err(act("make a log"))?;
         let copy = log.try_clone().map_err(act("share a log"))?;
-        let child = Command::new("dockerd")
-            .arg(format!("--host=unix://{}", places.docker_socket().display()))
-            .arg("--data-root")
-            .arg(home("docker"))
-            .arg("--exec-root")
-            .arg(home("docker-exec"))
-            .arg("--pidfile")
-            .arg(home("docker.pid"))
-            .args([
-                "--exec-opt",
-                "native.cgroupdriver=cgroupfs",
-                "--storage-driver",
-                "overlay2",
-            ])
-            // Not every kernel has what its rules need, and nothing is to come out of here.
-            .args(["--bip=172.31.255.1/24", "--iptables=false", "--ip-masq=false"])
+        let words = places.daemon();
+        let child = Command::new(&words[0])
+            .args(&words[1..])
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(copy)

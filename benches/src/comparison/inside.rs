@@ -84,16 +84,13 @@ pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Wri
         match bench.admit(who, &mut daemon, &mut say) {
             Ok(()) => ready.push(who),
             Err(error) if who == Contender::Bundled => return Err(error),
-            Err(error) => say(skipped(who, &error))?,
+            Err(error) => say(skipped(who.name(), &error))?,
         }
     }
     let mut wires = Wires::new()?;
     for &who in ready.iter().filter(|who| who.is_engine()) {
         if let Err(error) = bench.join(who, &mut wires) {
-            say(format!(
-                "skipped throughput of {}",
-                skipped(who, &error).trim_start_matches("skipped ")
-            ))?;
+            say(skipped(&format!("throughput of {}", who.name()), &error))?;
         }
     }
     let mut chance = chance();
@@ -110,7 +107,7 @@ pub fn inside(plimsoll: &Path, rounds: usize, group: &str, output: &mut impl Wri
                 Ok(_) => {}
                 Err(error) if who == Contender::Bundled => return Err(error),
                 Err(error) => {
-                    say(skipped(who, &error))?;
+                    say(skipped(who.name(), &error))?;
                     broken.push(who);
                 }
             }
@@ -145,9 +142,10 @@ fn floor(which: Floor, source: harness::floor::Error) -> Error {
     }
 }
 
-fn skipped(who: Contender, error: &Error) -> String {
+/// The line that leaves out a contender, or a part of it.
+fn skipped(what: &str, error: &Error) -> String {
     let reason = harness::chain(error).replace('\n', "; ");
-    format!("skipped {}: {reason}", who.name())
+    format!("skipped {what}: {reason}")
 }
 
 struct Bench {
@@ -182,6 +180,15 @@ impl Bench {
             (Measure::Teardown, end.join("; ")),
         ] {
             say(format!("command {} {} {words}", measure.name(), who.name()))?;
+        }
+        if who.is_engine() {
+            let daemon = match who {
+                Contender::Docker => format!("{}; ", places.daemon().join(" ")),
+                _ => String::new(),
+            };
+            let words = places.start(who, "ID", Network::Bridge).join(" ");
+            let (measure, who) = (Measure::Throughput.name(), who.name());
+            say(format!("command {measure} {who} {daemon}{words}"))?;
         }
         self.attest(who)
     }
@@ -338,8 +345,14 @@ impl Ending {
             let paths = paths.iter().filter(|path| **path != "/");
             paths.map(move |path| root.join(path.trim_start_matches('/')))
         };
-        let mut groups: Vec<PathBuf> = hierarchies().into_iter().flat_map(within).collect();
+        let roots = hierarchies().into_iter().chain([PathBuf::from("/sys/fs/cgroup")]);
+        let mut groups: Vec<PathBuf> = roots.flat_map(within).collect();
         groups.retain(|group| group.exists());
+        if groups.is_empty() {
+            return Err(refused("find a control group of its own")(
+                std::io::ErrorKind::NotFound.into(),
+            ));
+        }
         Ok(Self {
             process: pidfd_open(number, PidfdFlags::empty()).map_err(|errno| refused("get hold")(errno.into()))?,
             groups,

@@ -13,6 +13,8 @@ pub enum Aim {
     AtMost(f64),
     /// No less.
     AtLeast(f64),
+    /// From one to the other.
+    Within(f64, f64),
 }
 
 impl Aim {
@@ -21,6 +23,10 @@ impl Aim {
         let (met, missed) = match self {
             Aim::AtMost(bound) => (seen.high <= bound, seen.low > bound),
             Aim::AtLeast(bound) => (seen.low >= bound, seen.high < bound),
+            Aim::Within(least, most) => (
+                seen.low >= least && seen.high <= most,
+                seen.high < least || seen.low > most,
+            ),
         };
         match (met, missed) {
             (true, _) => "met",
@@ -55,6 +61,7 @@ pub fn table(targets: &[Target]) -> String {
         let aim = match target.aim {
             Aim::AtMost(bound) => format!("≤ {bound}{unit}"),
             Aim::AtLeast(bound) => format!("≥ {bound}{unit}"),
+            Aim::Within(least, most) => format!("{least} to {most}{unit}"),
         };
         let (seen, verdict) = match &target.seen {
             Ok(seen) => (
@@ -94,6 +101,11 @@ mod tests {
         assert!(verdict(Ok(seen(1.0, 1.5, 2.1)), near).ends_with("| open |\n"));
         assert!(verdict(Ok(seen(2.1, 2.5, 3.1)), near).ends_with("| **missed** |\n"));
         assert!(verdict(Ok(seen(2.1, 2.5, 3.1)), Aim::AtLeast(2.0)).ends_with("| met |\n"));
+        let between = Aim::Within(0.95, 1.05);
+        assert!(verdict(Ok(seen(0.96, 1.0, 1.04)), between).ends_with("| met |\n"));
+        assert!(verdict(Ok(seen(0.9, 1.0, 1.04)), between).ends_with("| open |\n"));
+        assert!(verdict(Ok(seen(1.1, 1.6, 2.0)), between).ends_with("| **missed** |\n"));
+        assert!(verdict(Ok(seen(0.5, 0.6, 0.7)), between).ends_with("| **missed** |\n"));
         assert!(verdict(Err("no crun".into()), near).contains("| no crun | ≤ 2 ms | not measured |"));
     }
 }
